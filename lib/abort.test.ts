@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { orAbort, sleep } from "./abort.ts";
+import { orAbort } from "./abort.ts";
 
 test("a settled promise wins over a signal that never fires", async () => {
   const { signal } = new AbortController();
@@ -15,11 +15,4 @@ test("a signal that fires ends the wait with its reason, and so does one that fi
   stop.abort(new Error("enough"));
   await assert.rejects(waiting, /enough/);
   await assert.rejects(orAbort(Promise.resolve(1), stop.signal), /enough/);
-});
-
-test("a sleep that is aborted rejects with the signal's own reason", async () => {
-  const stop = new AbortController();
-  const sleeping = sleep(60_000, stop.signal);
-  stop.abort(new RangeError("wake up"));
-  await assert.rejects(sleeping, RangeError);
 });

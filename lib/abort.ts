@@ -1,5 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 /**
  * Waits for the promise or the signal, whichever comes first; the promise itself goes on.
  * @throws the signal's reason, or what the promise rejects with
@@ -13,22 +11,5 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-/**
- * Waits `ms` milliseconds.
- * @throws the signal's reason when it fires first
- */
-export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal === undefined) {
-    await delay(ms);
-    return;
-  }
-  try {
-    await delay(ms, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   }
 }
