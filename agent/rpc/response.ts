@@ -1,0 +1,146 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { OutgoingHttpHeaders } from "node:http";
+import { constants } from "node:http2";
+import type { RpcLimits } from "./limits.ts";
+import { type RawBytes, restoreData } from "./raw-bytes.ts";
+
+/** A request of node:http or of node:http2's compatibility API. */
+export type NodeRequest = Parameters<ReturnType<typeof connectNodeAdapter>>[0];
+/** The response that belongs to a NodeRequest. */
+export type NodeResponse = Parameters<ReturnType<typeof connectNodeAdapter>>[1];
+
+/** The part of the limits that a response needs. */
+export type ResponseLimits = Pick<RpcLimits, "writeAheadBytes" | "writeStallMs">;
+
+/**
+ * Sends an RPC's answer over HTTP/1.1 or HTTP/2 and resolves when the last byte is handed to the connection.
+ *
+ * The handler is asked for the next message while up to `writeAheadBytes` still wait for the socket, so that reading a
+ * disk and filling a network overlap. When the client goes away, or leaves the response unread for `writeStallMs`, the
+ * handler's stream is ended (its `finally` runs) and the promise rejects.
+ *
+ * @param rawBytes what the interceptor of raw-bytes.ts takes out of the messages
+ * @throws ConnectError canceled when the client went away or stopped reading; whatever the body throws
+ */
+export async function writeResponse(
+  response: UniversalServerResponse,
+  out: NodeResponse,
+  rawBytes: RawBytes,
+  limits: ResponseLimits,
+): Promise<void> {
+  const writer = createBodyWriter(out, limits);
+  const body = response.body?.[Symbol.asyncIterator]();
+  try {
+    // Headers go out after the first message: until then the handler may still set some.
+    let chunk = await body?.next();
+    out.writeHead(response.status, headersOf(response.header));
+    while (chunk !== undefined && chunk.done !== true) {
+      await writer.write(restoreData(chunk.value, rawBytes));
+      chunk = await body?.next();
+    }
+    if (response.trailer !== undefined) out.addTrailers(headersOf(response.trailer));
+    await writer.end();
+  } catch (reason) {
+    // Ends the handler's stream; what it throws in turn is the same reason again.
+    body?.throw?.(reason).catch(() => undefined);
+    abortResponse(out);
+    throw reason;
+  } finally {
+    writer.release();
+  }
+}
+
+/** Breaks off a response in a way that the client cannot take for its end. */
+export function abortResponse(out: NodeResponse): void {
+  if ("stream" in out) out.stream.close(constants.NGHTTP2_CANCEL);
+  else out.destroy();
+}
+
+/** Writes chunks with a bounded backlog and notices a client that is gone or reads nothing. */
+interface BodyWriter {
+  /** writes the pieces of one message; resolves when the backlog has room again */
+  write(pieces: readonly Uint8Array[]): Promise<void>;
+  /** resolves when everything is handed to the connection */
+  end(): Promise<void>;
+  release(): void;
+}
+
+function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter {
+  let backlog = 0;
+  let gone: ConnectError | undefined;
+  let wake: (() => void) | undefined;
+  out.on("close", onClose);
+  out.on("error", onClose);
+  if (("stream" in out ? out.stream : out).destroyed) onClose();
+
+  function onClose(): void {
+    gone ??= new ConnectError("the client is gone", Code.Canceled);
+    wake?.();
+  }
+
+  /** Waits for a change until `ready`, for at most `writeStallMs` without one. */
+  async function until(ready: () => boolean): Promise<void> {
+    while (!ready()) {
+      if (gone !== undefined) throw gone;
+      const before = backlog;
+      await change();
+      if (!ready() && gone === undefined && backlog === before) {
+        const waited = `${limits.writeStallMs / 1000} s`;
+        throw new ConnectError(`the client has read nothing for ${waited}`, Code.Canceled);
+      }
+    }
+  }
+
+  async function change(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      timer = setTimeout(resolve, limits.writeStallMs);
+    });
+    clearTimeout(timer);
+    wake = undefined;
+  }
+
+  return {
+    async write(pieces) {
+      if (gone !== undefined) throw gone;
+      out.cork();
+      for (const piece of pieces) {
+        backlog += piece.byteLength;
+        out.write(piece, () => {
+          backlog -= piece.byteLength;
+          wake?.();
+        });
+      }
+      out.uncork();
+      if (backlog > limits.writeAheadBytes) await until(() => backlog <= limits.writeAheadBytes);
+    },
+    async end() {
+      if (gone !== undefined) throw gone;
+      let finished = false;
+      out.once("finish", () => {
+        finished = true;
+        wake?.();
+      });
+      out.end();
+      await until(() => finished);
+    },
+    release() {
+      out.off("close", onClose);
+      // An error may still come when the connection breaks later; without a listener it would end the process.
+      out.off("error", onClose);
+      out.on("error", () => undefined);
+    },
+  };
+}
+
+function headersOf(header: Headers | undefined): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, value] of header ?? []) {
+    const known = headers[name];
+    headers[name] = known === undefined ? value : [known, value].flat().map(String);
+  }
+  return headers;
+}
