@@ -1,4 +1,10 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Cleanup } from "./cleanup.ts";
+import { harnessConfig } from "./config.ts";
+import { signal as sendSignal, waitForEnd } from "./leftovers.ts";
 
 /** How a process ended: a code, or the signal that ended it. */
 export interface ExitStatus {
@@ -16,7 +22,7 @@ export interface RunningProcess {
   status(): ExitStatus | undefined;
   /** the last lines of stdout and stderr together */
   logs(): string;
-  /** Sends a signal; waits for the end unless the signal is SIGSTOP, SIGCONT, SIGHUP, SIGUSR1 or SIGUSR2. Harmless when it has ended. */
+  /** Sends a signal (default SIGKILL); waits for the end when the signal asks for it (KILL, TERM, INT, QUIT, ABRT). */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** SIGTERM, then SIGKILL after graceMs (default 5000); resolves when it has ended. */
   stop(graceMs?: number): Promise<void>;
@@ -36,29 +42,105 @@ export interface StartProcessOptions {
   readonly logLines?: number;
 }
 
-/** Starts a process that ends with this one. */
-export declare function startProcess(options: StartProcessOptions): RunningProcess;
+const endingSignals: ReadonlySet<NodeJS.Signals> = new Set([
+  "SIGKILL",
+  "SIGTERM",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGABRT",
+]);
+/** after SIGKILL a process that hangs in the kernel is given up on */
+const killTimeoutMs = 10_000;
+/** how long output may still arrive after the end of a process */
+const drainMs = 500;
 
-/** Options of run. */
-export interface RunOptions {
-  readonly signal?: AbortSignal;
-  /** bytes for stdin */
-  readonly input?: string | AsyncIterable<Uint8Array>;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
-  /** the process is killed after this many milliseconds, default 120000 */
-  readonly timeoutMs?: number;
-}
-
-/** What a command printed. */
-export interface RunResult {
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a command to its end. Throws CommandError when it exits with another code than 0. */
-export declare function run(
+/** A command line behind words that change how it is started, e.g. ["nsenter", "--net=..."]. */
+export function commandLine(
+  prefix: readonly string[],
   command: string,
-  args: readonly string[],
-  options?: RunOptions,
-): Promise<RunResult>;
+  ...args: readonly string[]
+): readonly [string, ...string[]] {
+  const [first, ...rest] = prefix;
+  return first === undefined ? [command, ...args] : [first, ...rest, command, ...args];
+}
+
+/** Starts a process that ends with this one. Throws when the command cannot be started. */
+export function startProcess(options: StartProcessOptions): RunningProcess {
+  const { name, command, args, cleanup, env = {}, cwd, logLines = 400 } = options;
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...harnessConfig().inherited, ...env },
+    ...(cwd !== undefined && { cwd }),
+  });
+  const pid = child.pid;
+  if (pid === undefined) {
+    // the reason comes as an event, too late for a synchronous function
+    child.once("error", () => undefined);
+    throw new Error(`cannot start ${name}: "${command}" is missing or is no program`);
+  }
+  const lines: string[] = [];
+  keepLines(child, lines, logLines);
+  let status: ExitStatus | undefined;
+  const exited = new Promise<ExitStatus>((resolve) => {
+    child.once("exit", (code, signal) => {
+      function end(): void {
+        clearTimeout(timer);
+        status = { code, signal };
+        forget();
+        resolve(status);
+      }
+      // "close" means that all output has been read; a grandchild that holds the pipe must not keep us
+      const timer = setTimeout(end, drainMs);
+      child.once("close", end);
+    });
+  });
+
+  async function kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    if (status !== undefined) return;
+    child.kill(signal);
+    if (endingSignals.has(signal)) await exited;
+  }
+
+  async function stop(graceMs = 5000): Promise<void> {
+    if (status !== undefined) return;
+    child.kill("SIGTERM");
+    // a stopped process takes no SIGTERM
+    child.kill("SIGCONT");
+    const timer = new AbortController();
+    await Promise.race([exited, pause(graceMs, timer.signal)]);
+    if (status === undefined) {
+      child.kill("SIGKILL");
+      await Promise.race([exited, pause(killTimeoutMs, timer.signal)]);
+    }
+    timer.abort();
+    if (status === undefined) throw new Error(`${name} (pid ${pid}) still runs after SIGKILL`);
+  }
+
+  const forget = cleanup.add({
+    name: `stop ${name}`,
+    undo: () => stop(),
+    undoNow: () => {
+      if (sendSignal(pid, "SIGKILL")) waitForEnd([pid], 3000);
+    },
+    logs: () => lines.join("\n"),
+  });
+  return { name, pid, exited, status: () => status, logs: () => lines.join("\n"), kill, stop };
+}
+
+function keepLines(child: ChildProcess, lines: string[], limit: number): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      lines.push(line);
+      if (lines.length > limit) lines.shift();
+    });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

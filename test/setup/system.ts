@@ -1,5 +1,84 @@
-/** Parts of the tests that need more than the others. */
-export type SystemPart = "test" | "bench" | "matrix";
+import process from "node:process";
+import { harnessConfig } from "../harness/config.ts";
+import { installPackages, usesApt } from "./apt.ts";
+import { missingRequirements } from "./requirements.ts";
+import type { Requirement, SystemPart } from "./requirements.ts";
 
-/** Makes sure that what the parts need beyond npm is installed; installs it on Debian and Ubuntu as root, else throws SystemError. */
-export declare function ensureSystem(parts: readonly SystemPart[], signal?: AbortSignal): Promise<void>;
+export type { SystemPart } from "./requirements.ts";
+
+/** The machine lacks something that cannot be installed from here; the message says what to do. */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+}
+
+/** What ensureSystem found and did. */
+export interface SystemResult {
+  /** Debian packages installed now; empty when everything was there */
+  readonly installed: readonly string[];
+}
+
+/**
+ * Makes sure that what the parts need beyond npm is installed.
+ * Installs it on Debian and Ubuntu; elsewhere, or when not root, throws SystemError with what to do.
+ */
+export async function ensureSystem(
+  parts: readonly SystemPart[],
+  signal?: AbortSignal,
+): Promise<SystemResult> {
+  if (process.platform !== "linux") {
+    throw new SystemError(`cannot start containerd on ${process.platform}: use Linux`);
+  }
+  const path = harnessConfig().inherited["PATH"] ?? "";
+  const missing = await missingRequirements(parts, path);
+  const packages = [...new Set(missing.map((requirement) => requirement.debianPackage))];
+  const isRoot = process.getuid?.() === 0;
+  if (missing.length > 0 && !(await usesApt())) {
+    throw new SystemError(`${lacks(missing)}: install them with this system's package manager`);
+  }
+  if (missing.length > 0 && !isRoot) {
+    throw new SystemError(`${lacks(missing)}: run "apt-get install ${packages.join(" ")}" as root`);
+  }
+  if (!isRoot) {
+    throw new SystemError("starting containerd, mounts and network namespaces need root: run this as root");
+  }
+  if (missing.length === 0) return { installed: [] };
+
+  await installPackages(packages, signal);
+  const stillMissing = await missingRequirements(parts, path);
+  if (stillMissing.length > 0) {
+    throw new SystemError(
+      `${lacks(stillMissing)}, although ${packages.join(", ")} got installed: look at PATH (${path})`,
+    );
+  }
+  return { installed: packages };
+}
+
+function lacks(missing: readonly Requirement[]): string {
+  const things = missing.map(({ program, debianPackage, static: isStatic }) => {
+    return `${isStatic === true ? "a static " : ""}${program} (Debian package ${debianPackage})`;
+  });
+  return `this machine lacks ${things.join(", ")}`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const parts: SystemPart[] = ["test"];
+  for (const arg of args) {
+    if (arg === "--bench") parts.push("bench");
+    else if (arg === "--matrix") parts.push("matrix");
+    else {
+      process.stderr.write(`unknown option "${arg}": use --bench, --matrix or nothing\n`);
+      return 2;
+    }
+  }
+  try {
+    const { installed } = await ensureSystem(parts);
+    const said = installed.length === 0 ? "everything is installed" : `installed ${installed.join(", ")}`;
+    process.stdout.write(`system for ${parts.join(", ")}: ${said}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

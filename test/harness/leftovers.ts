@@ -1,0 +1,113 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import process from "node:process";
+
+// Everything here is synchronous: it also runs in 'exit' listeners, where nothing can be awaited.
+
+/** Directories of runs are named with this, the process id of their owner, and six random characters. */
+export const runDirectoryPrefix = "tote-test-";
+
+/** what a containerd consists of */
+export const containerdPrograms: readonly string[] = ["containerd", "containerd-shim-runc-v2", "runc"];
+/** what runs start; nothing else is ever ended by its command line */
+const runPrograms: readonly string[] = [...containerdPrograms, "node", "docker-registry", "nsenter"];
+
+/** Says whether a process exists (a zombie does not). */
+export function isAlive(pid: number): boolean {
+  const stat = readProc(pid, "stat");
+  return stat !== undefined && stateOf(stat) !== "Z";
+}
+
+/** Removes what runs left behind whose process is gone: processes, mounts and directories. */
+export function sweepRunDirectories(base: string): void {
+  for (const entry of readdirSync(base)) {
+    const owner = new RegExp(`^${runDirectoryPrefix}(\\d+)-`).exec(entry)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const path = join(base, entry);
+    killProcessesOf(path, runPrograms);
+    unmountBelow(path);
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Kills (SIGKILL) those `programs` whose command line names a path below `directory`, and their descendants; waits for their end. */
+export function killProcessesOf(directory: string, programs: readonly string[]): void {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  const parents = new Map<number, number>();
+  const doomed = new Set<number>();
+  for (const pid of pids) {
+    const stat = readProc(pid, "stat");
+    if (stat === undefined) continue;
+    parents.set(pid, parentOf(stat));
+    const command = (readProc(pid, "cmdline") ?? "").split("\0");
+    if (programs.includes(basename(command[0] ?? "")) && names(command, directory)) doomed.add(pid);
+  }
+  for (let size = -1; size !== doomed.size;) {
+    size = doomed.size;
+    for (const [pid, parent] of parents) if (doomed.has(parent)) doomed.add(pid);
+  }
+  doomed.delete(process.pid);
+  for (const pid of doomed) signal(pid, "SIGKILL");
+  waitForEnd([...doomed], 3000);
+}
+
+/** Unmounts everything mounted at or below `directory`, deepest first. */
+export function unmountBelow(directory: string): void {
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => (line.split(" ")[1] ?? "").replaceAll("\\040", " "))
+    .filter((path) => path === directory || path.startsWith(`${directory}/`));
+  // the latest mount comes last; -l: a dying process may hold it for a moment
+  for (const path of mounts.toReversed()) execFileSync("umount", ["-l", path], { stdio: "pipe" });
+}
+
+/** Waits (blocking) until the processes have ended; throws when one has not after timeoutMs. */
+export function waitForEnd(pids: readonly number[], timeoutMs: number): void {
+  const deadline = performance.now() + timeoutMs;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  let left = pids.filter(isAlive);
+  while (left.length > 0) {
+    if (performance.now() > deadline) {
+      throw new Error(`processes ${left.join(", ")} still run ${timeoutMs} ms after SIGKILL`);
+    }
+    Atomics.wait(cell, 0, 0, 10);
+    left = left.filter(isAlive);
+  }
+}
+
+/** Sends a signal; false when the process is gone. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
+    throw error;
+  }
+}
+
+function names(command: readonly string[], directory: string): boolean {
+  return command.some((word) => word.includes(`${directory}/`));
+}
+
+function readProc(pid: number, file: "stat" | "cmdline"): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    // ended between listing and reading
+    return undefined;
+  }
+}
+
+// "pid (name) state parent ...", where the name may hold blanks and brackets
+function afterName(stat: string): readonly string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function stateOf(stat: string): string {
+  return afterName(stat)[0] ?? "";
+}
+
+function parentOf(stat: string): number {
+  return Number(afterName(stat)[1]);
+}
