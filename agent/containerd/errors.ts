@@ -1,0 +1,107 @@
+/** What went wrong with containerd: one place that tells its errors apart. */
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** There is no such blob, ingest, image, snapshot or lease. */
+export function isNotFound(error: unknown): boolean {
+  return hasCode(error, Code.NotFound);
+}
+
+/** It exists already: content, key or name. */
+export function isAlreadyExists(error: unknown): boolean {
+  return hasCode(error, Code.AlreadyExists);
+}
+
+/** containerd is not there, went away, or is not ready yet: wait for it and try again. */
+export function isUnavailable(error: unknown): boolean {
+  return hasCode(error, Code.Unavailable) && !isLocked(error);
+}
+
+/**
+ * Another writer has the ingest's ref; containerd says so with the same code as for its absence (content/local/locks.go).
+ * It looks for half a second before it does, and lets nobody else change its metadata meanwhile: ask rarely.
+ */
+export function isLocked(error: unknown): boolean {
+  return hasCode(error, Code.Unavailable) && LOCKED.test(messageOf(error));
+}
+
+/** The disk or a quota is full. */
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof ConnectError && NO_SPACE.test(error.rawMessage);
+}
+
+/** The bytes written have another digest or size than commit was told; the message has both. */
+export function isWrongContent(error: unknown): boolean {
+  return hasCode(error, Code.FailedPrecondition) && WRONG_CONTENT.test(messageOf(error));
+}
+
+/**
+ * The error to give to callers, for anything that a call to containerd rejected with. Codes that containerd sends stay,
+ * except that it has none for a full disk (here resource_exhausted), for a lost connection (unavailable), and for CRI
+ * that still starts (unavailable).
+ *
+ * @param signal the caller's: only when it has fired is canceled what the caller asked for
+ */
+export function toContainerdError(reason: unknown, socket: string, signal?: AbortSignal): ConnectError {
+  const error = ConnectError.from(reason);
+  if (signal?.aborted === true && error.code === Code.Canceled) return error;
+  const { code, rawMessage } = error;
+  if (NO_SPACE.test(rawMessage)) return recode(error, Code.ResourceExhausted, rawMessage);
+  if (code === Code.DeadlineExceeded) {
+    return recode(error, code, `containerd at ${socket} did not answer in time: ${rawMessage}`);
+  }
+  if (code === Code.Unimplemented && rawMessage.includes("runtime.v1")) {
+    return recode(
+      error,
+      code,
+      `containerd at ${socket} does not serve CRI, enable its cri plugin: ${rawMessage}`,
+    );
+  }
+  if (code === Code.Unavailable) return error;
+  if (NOT_READY.test(rawMessage) || isConnectionLost(error)) return connectionLost(socket, error);
+  return error;
+}
+
+/** The error for a containerd that cannot be reached, or that went away during a call. */
+export function connectionLost(socket: string, cause?: unknown): ConnectError {
+  const detail = cause === undefined ? "" : `: ${messageOf(cause)}`;
+  const message = `cannot reach containerd at ${socket}, check that it runs${detail}`;
+  return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
+}
+
+const LOCKED = /\blocked for \S+ \(since /;
+const NO_SPACE = /no space left on device|disk quota exceeded/;
+const WRONG_CONTENT = /unexpected commit (digest|size)|failed size validation|unexpected digest/;
+/** CRI before it has read its state (cri/server/service.go, "server is not initialized yet"). */
+const NOT_READY = /server is not initialized yet/;
+/** Codes that connect-node gives to failures of the connection, besides what containerd sends. */
+const CONNECTION_CODES: ReadonlySet<Code> = new Set([
+  Code.Canceled,
+  Code.Aborted,
+  Code.Internal,
+  Code.Unknown,
+]);
+const CONNECTION_WORDS =
+  /^(http\/2 stream closed|protocol error|connect E|read E|write E|The session has been|The pending stream)/;
+
+/** containerd itself never sends canceled or aborted to a caller that goes on; a Node error code is a socket's or session's. */
+function isConnectionLost(error: ConnectError): boolean {
+  if (!CONNECTION_CODES.has(error.code)) return false;
+  return error.code === Code.Canceled || isNodeError(error.cause) || CONNECTION_WORDS.test(error.rawMessage);
+}
+
+function isNodeError(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string";
+}
+
+function recode(error: ConnectError, code: Code, message: string): ConnectError {
+  return new ConnectError(message, code, error.metadata, undefined, error);
+}
+
+function hasCode(error: unknown, code: Code): boolean {
+  return error instanceof ConnectError && error.code === code;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ConnectError) return error.rawMessage;
+  return error instanceof Error ? error.message : String(error);
+}
