@@ -1,0 +1,35 @@
+/** Labels that containerd's garbage collector and CRI read (containerd docs/garbage-collection.md, images/mediatypes.go). */
+
+import type { ImageTree, IndexNode } from "./tree.ts";
+
+/** Labels of an index: it refers to the child taken. */
+export function indexLabels(index: IndexNode): Record<string, string> {
+  const child = index.entries[index.taken];
+  return child === undefined ? {} : { [`containerd.io/gc.ref.content.m.${index.taken}`]: child.digest };
+}
+
+/** Labels of the manifest: it refers to config and layers; layers are left out on nodes that discard them once unpacked. */
+export function manifestLabels(tree: ImageTree, keepsLayers: boolean): Record<string, string> {
+  const labels: Record<string, string> = { "containerd.io/gc.ref.content.config": tree.config.digest };
+  if (!keepsLayers) return labels;
+  for (const [at, layer] of tree.layers.entries())
+    labels[`containerd.io/gc.ref.content.l.${at}`] = layer.digest;
+  return labels;
+}
+
+/** Labels of the config: it refers to the unpacked root filesystem. */
+export function configLabels(tree: ImageTree, snapshotter: string): Record<string, string> {
+  const top = tree.layers.at(-1);
+  return top === undefined ? {} : { [`containerd.io/gc.ref.snapshot.${snapshotter}`]: top.chainId };
+}
+
+/** Labels of a layer that has been unpacked and whose diff ID was right. */
+export function layerLabels(diffId: string): Record<string, string> {
+  return { "containerd.io/uncompressed": diffId };
+}
+
+/** Labels of an image record that CRI shows to the kubelet. */
+export const IMAGE_LABELS: Readonly<Record<string, string>> = { "io.cri-containerd.image": "managed" };
+
+/** Label of an image that CRI keeps from the kubelet's garbage collection. */
+export const PINNED_LABEL = "io.cri-containerd.pinned";

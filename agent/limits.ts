@@ -1,0 +1,49 @@
+/** Every bound of the agent: sizes in bytes, times in milliseconds. */
+
+/** Largest data field of a stream message. */
+export const MESSAGE_BYTES = 1024 * 1024;
+/** Largest index, manifest or config (containerd's own limit for manifests). */
+export const METADATA_MAX_BYTES = 8 * 1024 * 1024;
+/** Layers fetched at the same time by one import. */
+export const PARALLEL_LAYERS = 3;
+/** Names that one import may create. */
+export const MAX_NAMES = 32;
+/** Sources that one import may use. */
+export const MAX_SOURCES = 32;
+/** Imports that run at the same time on one node. */
+export const MAX_IMPORTS = 8;
+/** Blob and archive streams that run at the same time on one node. */
+export const MAX_EXPORTS = 64;
+/** Images on one page of ListImages, by default and at most. */
+export const PAGE_DEFAULT = 100;
+export const PAGE_MAX = 1000;
+
+/** Until a source has accepted a connection. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** A source that sends nothing for so long is left for the next one. */
+export const IDLE_TIMEOUT_MS = 30_000;
+/** Failures in a row, without a byte in between, after which a source is out. */
+export const SOURCE_MAX_FAILURES = 4;
+/** Pause after a source's first failure; doubles with each. */
+export const SOURCE_BACKOFF_MS = 500;
+/** How often each source is asked for nothing, so that it keeps its lease and takes the grant for one still in use. */
+export const SOURCE_TOUCH_MS = 20_000;
+/** How long a source keeps an image for an import that it hears nothing of. */
+export const EXPORT_IDLE_MS = 60_000;
+
+/** Progress messages of an import are this far apart. */
+export const PROGRESS_INTERVAL_MS = 500;
+/** How long an import waits for a containerd that has gone away. */
+export const CONTAINERD_WAIT_MS = 60_000;
+/** How long an import waits for an ingest that another process writes. */
+export const INGEST_LOCK_WAIT_MS = 30_000;
+/** How long CRI may take to see the new image records. */
+export const VISIBLE_TIMEOUT_MS = 20_000;
+/** How long what arrived is kept for a next try. */
+export const RESUME_TTL_MS = 60 * 60_000;
+/** Backstop for leases of running work, should the agent be gone for good. */
+export const RUNNING_LEASE_TTL_MS = 24 * 60 * 60_000;
+/** How often leases that nobody resumed are looked for. */
+export const SWEEP_INTERVAL_MS = 60_000;
+/** Unpacking one layer. */
+export const APPLY_TIMEOUT_MS = 30 * 60_000;

@@ -1,0 +1,118 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import type { Clock } from "../../lib/clock.ts";
+import { assertDigest } from "../../lib/digest.ts";
+import { InvalidValueError } from "../../lib/errors.ts";
+import type { ImportBlobRequest } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
+import { isLocked, isNoSpace, isWrongContent } from "../containerd/errors.ts";
+import type { Containerd } from "../containerd/types.ts";
+import type { GrantGate } from "../grant-gate.ts";
+import { RESUME_TTL_MS } from "../limits.ts";
+import { ingestRef } from "./blob-fetcher.ts";
+import { leaseLabels } from "./import-leases.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
+
+/** How far a pushed blob is. */
+export interface BlobImportResult {
+  readonly committed: boolean;
+  /** bytes stored */
+  readonly offset: number;
+}
+
+/** Takes blobs that the controller pushes. Each lives under a lease of its own for an hour, for an image to refer to it. */
+export class BlobImporter {
+  readonly #containerd: Containerd;
+  readonly #grants: GrantGate;
+  readonly #locks: KeyedLock;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    readonly containerd: Containerd;
+    readonly grants: GrantGate;
+    readonly locks: KeyedLock;
+    readonly clock: Clock;
+  }) {
+    this.#containerd = options.containerd;
+    this.#grants = options.grants;
+    this.#locks = options.locks;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * Stores one blob from a header and its bytes. A stream that ends early leaves what arrived: the answer, or a call
+   * with a header alone, says where to go on.
+   * @throws ConnectError invalid_argument (order of messages, offset), data_loss (wrong digest), resource_exhausted
+   */
+  async import(requests: AsyncIterable<ImportBlobRequest>, signal: AbortSignal): Promise<BlobImportResult> {
+    const messages = requests[Symbol.asyncIterator]();
+    const first = await messages.next();
+    const header = first.done === true ? undefined : first.value.part;
+    if (header?.case !== "header") throw new InvalidValueError("part", "the first message must be a header");
+    const { digest, grant } = header.value;
+    const size = Number(header.value.size);
+    const offset = Number(header.value.offset);
+    assertDigest("header.digest", digest);
+    await this.#grants.forImportBlob({ digest, grant });
+    return await this.#locks.run(digest, signal, () =>
+      this.#store({ digest, size, offset, messages, signal }),
+    );
+  }
+
+  async #store(blob: {
+    readonly digest: string;
+    readonly size: number;
+    readonly offset: number;
+    readonly messages: AsyncIterator<ImportBlobRequest>;
+    readonly signal: AbortSignal;
+  }): Promise<BlobImportResult> {
+    const { digest, size, signal } = blob;
+    const { content, leases } = this.#containerd;
+    const lease = `tote-blob-${digest.slice("sha256:".length)}`;
+    await leases.create(
+      { id: lease, labels: leaseLabels("blob", RESUME_TTL_MS, this.#clock.now()) },
+      { signal },
+    );
+    try {
+      const opened = await content.openWriter({ ref: ingestRef(digest), digest, size, lease, signal });
+      if (opened.kind === "exists") return { committed: true, offset: size };
+      const { writer } = opened;
+      try {
+        let skip = writer.offset - blob.offset;
+        for (let next = await blob.messages.next(); next.done !== true; next = await blob.messages.next()) {
+          const { part } = next.value;
+          if (part.case !== "data")
+            throw new InvalidValueError("part", "every message after the header must be data");
+          if (skip < 0) {
+            throw new InvalidValueError(
+              "header.offset",
+              `is ${blob.offset}, only ${writer.offset} bytes are stored`,
+            );
+          }
+          const fresh = part.value.subarray(skip);
+          skip = Math.max(0, skip - part.value.length);
+          if (writer.offset + fresh.length > size) {
+            throw new InvalidValueError("data", `goes beyond the ${size} bytes that the header announced`);
+          }
+          if (fresh.length > 0) await writer.write(fresh);
+        }
+        if (writer.offset < size) return { committed: false, offset: writer.offset };
+        await writer.commit({ size, digest });
+        return { committed: true, offset: size };
+      } finally {
+        await writer.close();
+      }
+    } catch (error) {
+      throw await this.#toConnectError(error, digest);
+    }
+  }
+
+  async #toConnectError(error: unknown, digest: string): Promise<unknown> {
+    if (isLocked(error)) return new ConnectError(`${digest} is being written by another call`, Code.Aborted);
+    if (isNoSpace(error))
+      return new ConnectError(`no space left for ${digest} on this node`, Code.ResourceExhausted);
+    if (!isWrongContent(error)) return error;
+    // else the wrong bytes would be resumed for ever
+    await this.#containerd.content.abort(ingestRef(digest));
+    return new ConnectError(ConnectError.from(error).rawMessage, Code.DataLoss);
+  }
+}

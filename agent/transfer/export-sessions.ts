@@ -1,0 +1,146 @@
+import { randomUUID } from "node:crypto";
+
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { Containerd } from "../containerd/types.ts";
+import { EXPORT_IDLE_MS, RESUME_TTL_MS } from "../limits.ts";
+import { leaseLabels } from "./import-leases.ts";
+
+/** Leases of exports start so. */
+const LEASE_PREFIX = "tote-export-";
+
+interface Session {
+  readonly lease: string;
+  /** set while the lease is being made, so that others wait for it */
+  readonly ready: Promise<void>;
+  readonly startedAt: number;
+  /** blobs in the lease on their own */
+  readonly blobs: Set<string>;
+  streams: number;
+  idle: AbortController | undefined;
+}
+
+/**
+ * Keeps images that are being read from here from garbage collection: one lease per image and grant, from the first
+ * stream until a minute after the last. While a session lives its grant counts as in use, so that a transfer may take
+ * longer than the grant's life.
+ */
+export class ExportSessions {
+  readonly #containerd: Containerd;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #sessions = new Map<string, Session>();
+  #streams = 0;
+
+  constructor(options: { readonly containerd: Containerd; readonly logger: Logger; readonly clock: Clock }) {
+    this.#containerd = options.containerd;
+    this.#logger = options.logger;
+    this.#clock = options.clock;
+  }
+
+  /** Streams that run now. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** Whether a session for this key lives. */
+  has(key: string): boolean {
+    return this.#sessions.has(key);
+  }
+
+  /**
+   * Opens a stream in the session `key`, which is made if there is none; the image and the blob are kept until a
+   * minute after the session's last stream. Call the answer when the stream ends.
+   */
+  async open(key: string, imageDigest: string, blobDigest: string, signal: AbortSignal): Promise<() => void> {
+    const session = this.#fresh(key, imageDigest);
+    session.streams++;
+    this.#streams++;
+    session.idle?.abort();
+    session.idle = undefined;
+    let isOpen = true;
+    const close = (): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      session.streams--;
+      this.#streams--;
+      if (session.streams === 0) this.#endLater(key, session);
+    };
+    try {
+      await session.ready;
+      if (!session.blobs.has(blobDigest)) {
+        await this.#containerd.leases.addResource(
+          session.lease,
+          { id: blobDigest, type: "content" },
+          { signal },
+        );
+        session.blobs.add(blobDigest);
+      }
+      return close;
+    } catch (error) {
+      close();
+      this.#sessions.delete(key);
+      throw error;
+    }
+  }
+
+  /** Removes leases that an agent before this one left. Call before the first stream. */
+  async removeStale(signal: AbortSignal): Promise<void> {
+    for (const { id } of await this.#containerd.leases.list({ signal })) {
+      if (id.startsWith(LEASE_PREFIX)) await this.#containerd.leases.delete(id, { signal });
+    }
+  }
+
+  /** Ends all sessions. */
+  async close(signal: AbortSignal): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    for (const session of sessions) {
+      session.idle?.abort();
+      await this.#containerd.leases.delete(session.lease, { signal });
+    }
+  }
+
+  /** The session for the key; one past half of its lease's life is replaced, so that no lease expires in use. */
+  #fresh(key: string, imageDigest: string): Session {
+    const known = this.#sessions.get(key);
+    if (known !== undefined && this.#clock.monotonic() - known.startedAt < RESUME_TTL_MS / 2) return known;
+    const lease = `${LEASE_PREFIX}${randomUUID()}`;
+    const session: Session = {
+      lease,
+      ready: this.#takeLease(lease, imageDigest),
+      startedAt: this.#clock.monotonic(),
+      blobs: new Set([imageDigest]),
+      streams: 0,
+      idle: undefined,
+    };
+    this.#sessions.set(key, session);
+    if (known?.streams === 0) this.#endLater(key, known);
+    return session;
+  }
+
+  async #takeLease(lease: string, imageDigest: string): Promise<void> {
+    const { leases } = this.#containerd;
+    await leases.create({ id: lease, labels: leaseLabels("export", RESUME_TTL_MS, this.#clock.now()) });
+    await leases.addResource(lease, { id: imageDigest, type: "content" });
+  }
+
+  #endLater(key: string, session: Session): void {
+    session.idle?.abort();
+    const idle = new AbortController();
+    session.idle = idle;
+    this.#clock.sleep(EXPORT_IDLE_MS, idle.signal).then(
+      async () => {
+        if (this.#sessions.get(key) === session) this.#sessions.delete(key);
+        await this.#containerd.leases.delete(session.lease).catch((error: unknown) => {
+          this.#logger.warn("could not remove a lease, it expires within the hour", {
+            lease: session.lease,
+            error,
+          });
+        });
+      },
+      // used again, or closed
+      () => undefined,
+    );
+  }
+}

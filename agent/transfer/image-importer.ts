@@ -1,0 +1,167 @@
+import { Code } from "@connectrpc/connect";
+
+import { orAbort } from "../../lib/abort.ts";
+import type { Containerd } from "../containerd/types.ts";
+import { configLabels, indexLabels, manifestLabels } from "../image/labels.ts";
+import { missingToRun, presenceOf } from "../image/presence.ts";
+import { resolveTree, totalBytes, type ImageTree } from "../image/tree.ts";
+import { METADATA_MAX_BYTES, PARALLEL_LAYERS } from "../limits.ts";
+import type { NodeFacts } from "../node-facts.ts";
+import type { BlobFetcher, FetchContext } from "./blob-fetcher.ts";
+import { ImportError } from "./import-error.ts";
+import type { ProgressTracker } from "./import-progress.ts";
+import type { SourcePool } from "./source-pool.ts";
+import type { Unpacker, UnpackContext } from "./unpacker.ts";
+
+/** One import's view of what it needs. */
+export interface TransferContext {
+  readonly digest: string;
+  readonly lease: string;
+  readonly pool: SourcePool;
+  readonly progress: ProgressTracker;
+  readonly signal: AbortSignal;
+  grant(): string;
+  /** largest compressed size that some caller allows; 0 means no limit */
+  maxBytes(): number;
+}
+
+/**
+ * The transfer proper: metadata, then layers fetched several at a time and unpacked in order while later ones still
+ * arrive, then the labels that keep all of it from garbage collection. Makes no image records.
+ */
+export class ImageImporter {
+  readonly #containerd: Containerd;
+  readonly #fetcher: BlobFetcher;
+  readonly #unpacker: Unpacker;
+
+  constructor(options: {
+    readonly containerd: Containerd;
+    readonly fetcher: BlobFetcher;
+    readonly unpacker: Unpacker;
+  }) {
+    this.#containerd = options.containerd;
+    this.#fetcher = options.fetcher;
+    this.#unpacker = options.unpacker;
+  }
+
+  /**
+   * Brings all of the image here, unpacked and labelled, under the lease.
+   * @throws ImportError, InvalidImageError, NoPlatformError, MissingBlobError; errors of containerd as they are
+   */
+  async transfer(facts: NodeFacts, context: TransferContext): Promise<ImageTree> {
+    const { progress, signal } = context;
+    const tree = await resolveTree(context.digest, facts.platform, (digest, size) =>
+      this.#readMetadata(digest, size, context),
+    );
+    progress.begin(tree);
+    const limit = context.maxBytes();
+    if (limit > 0 && totalBytes(tree) > limit) {
+      throw new ImportError(
+        Code.ResourceExhausted,
+        `image ${context.digest} has ${totalBytes(tree)} bytes, more than max_bytes ${limit}`,
+        { retryable: false },
+      );
+    }
+    const unpack: UnpackContext = { snapshotter: facts.snapshotter, lease: context.lease, signal };
+    const done = await this.#unpacker.unpackedDepth(tree.layers, unpack);
+    for (let at = 0; at < done; at++) progress.layer(at, "unpacked");
+    await this.#layers(tree, done, unpack, context);
+    await this.#label(tree, facts, signal);
+    const presence = await presenceOf(this.#containerd, tree, facts.snapshotter, signal);
+    const missing = missingToRun(tree, presence);
+    if (missing.length > 0) {
+      throw new ImportError(Code.Internal, `content vanished during the import: ${missing.join(", ")}`, {
+        retryable: true,
+      });
+    }
+    return tree;
+  }
+
+  async #readMetadata(
+    digest: string,
+    size: number | undefined,
+    context: TransferContext,
+  ): Promise<Uint8Array> {
+    if (size !== undefined && size > METADATA_MAX_BYTES) {
+      throw new ImportError(
+        Code.FailedPrecondition,
+        `${digest} has ${size} bytes, more than the ${METADATA_MAX_BYTES} that an index, manifest or config may have`,
+        { retryable: false },
+      );
+    }
+    await this.#fetcher.fetch(
+      { digest, size },
+      { ...this.#fetchContext(digest, context), maxBytes: METADATA_MAX_BYTES },
+    );
+    const { signal } = context;
+    return await this.#containerd.content.readAll(digest, { maxBytes: METADATA_MAX_BYTES, signal });
+  }
+
+  /** Fetches and unpacks the layers from `first` on; the first failure stops all. */
+  async #layers(
+    tree: ImageTree,
+    first: number,
+    unpack: UnpackContext,
+    context: TransferContext,
+  ): Promise<void> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([context.signal, stop.signal]);
+    const fetches = tree.layers.map(() => Promise.withResolvers<void>());
+    const guarded = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work;
+      } catch (error) {
+        stop.abort(error);
+        throw error;
+      }
+    };
+    const fetchContext = { ...context, signal };
+    let next = first;
+    const worker = async (): Promise<void> => {
+      for (let at = next++; at < tree.layers.length; at = next++) {
+        const layer = tree.layers[at];
+        if (layer === undefined) return;
+        context.progress.layer(at, "fetching");
+        await this.#fetcher.fetch(layer, this.#fetchContext(layer.digest, fetchContext));
+        context.progress.layer(at, "fetched");
+        fetches[at]?.resolve();
+      }
+    };
+    const unpackInOrder = async (): Promise<void> => {
+      for (const [at, layer] of tree.layers.entries()) {
+        if (at < first) continue;
+        await orAbort(fetches[at]?.promise ?? Promise.resolve(), signal);
+        context.progress.layer(at, "unpacking");
+        await this.#unpacker.unpack(layer, tree.layers[at - 1], { ...unpack, signal });
+        context.progress.layer(at, "unpacked");
+      }
+    };
+    const work = Array.from({ length: PARALLEL_LAYERS }, () => guarded(worker()));
+    await Promise.allSettled([...work, guarded(unpackInOrder())]);
+    // the reason of the first failure, not of those it caused
+    signal.throwIfAborted();
+  }
+
+  #fetchContext(digest: string, context: TransferContext): FetchContext {
+    const { progress } = context;
+    return {
+      lease: context.lease,
+      imageDigest: context.digest,
+      pool: context.pool,
+      signal: context.signal,
+      grant: () => context.grant(),
+      onOffset: (offset, source) => progress.offset(digest, offset, source),
+      onReceived: (bytes) => progress.received(digest, bytes),
+      onDiscarded: () => progress.discarded(digest),
+    };
+  }
+
+  async #label(tree: ImageTree, facts: NodeFacts, signal: AbortSignal): Promise<void> {
+    const { content } = this.#containerd;
+    await content.setLabels(tree.config.digest, configLabels(tree, facts.snapshotter), { signal });
+    await content.setLabels(tree.manifest.digest, manifestLabels(tree, facts.keepsLayers), { signal });
+    for (const index of tree.indexes.toReversed()) {
+      await content.setLabels(index.digest, indexLabels(index), { signal });
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { Code } from "@connectrpc/connect";
+
+import type { Clock } from "../../lib/clock.ts";
+import { isNoSpace, isUnavailable } from "../containerd/errors.ts";
+import type { Containerd } from "../containerd/types.ts";
+import type { Layer } from "../image/tree.ts";
+import { layerLabels } from "../image/labels.ts";
+import { APPLY_TIMEOUT_MS, CONTAINERD_WAIT_MS } from "../limits.ts";
+import { EXTRACT_PREFIX } from "./import-leases.ts";
+import { ImportError } from "./import-error.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
+
+/** Where and under what lease to unpack. */
+export interface UnpackContext {
+  readonly snapshotter: string;
+  readonly lease: string;
+  readonly signal: AbortSignal;
+}
+
+/** Unpacks layers into snapshots, as containerd's own client does when it pulls. */
+export class Unpacker {
+  readonly #containerd: Containerd;
+  readonly #locks: KeyedLock;
+  readonly #clock: Clock;
+  readonly #randomId: () => string;
+
+  constructor(options: {
+    readonly containerd: Containerd;
+    readonly locks: KeyedLock;
+    readonly clock: Clock;
+    readonly randomId: () => string;
+  }) {
+    this.#containerd = options.containerd;
+    this.#locks = options.locks;
+    this.#clock = options.clock;
+    this.#randomId = options.randomId;
+  }
+
+  /**
+   * How many layers from the bottom are unpacked here already. The topmost of them is put into the lease, which keeps
+   * those below it too.
+   */
+  async unpackedDepth(layers: readonly Layer[], context: UnpackContext): Promise<number> {
+    for (let depth = layers.length; depth > 0; depth--) {
+      const chainId = layers[depth - 1]?.chainId ?? "";
+      if (await this.#holds(chainId, context)) return depth;
+    }
+    return 0;
+  }
+
+  /**
+   * Unpacks `layer` on top of `below`; its blob must be in the content store. Nothing happens when it is unpacked.
+   * @throws ImportError data_loss when the layer unpacks to something else than the config says
+   */
+  async unpack(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
+    await this.#locks.run(layer.chainId, context.signal, async () => {
+      for (;;) {
+        try {
+          if (!(await this.#holds(layer.chainId, context))) await this.#apply(layer, below, context);
+          return;
+        } catch (error) {
+          context.signal.throwIfAborted();
+          if (!isUnavailable(error)) throw error;
+          await this.#containerd.waitReady({
+            timeoutMs: CONTAINERD_WAIT_MS,
+            signal: context.signal,
+            sleep: this.#clock.sleep,
+          });
+        }
+      }
+    });
+  }
+
+  /** Whether the snapshot exists; it is in the lease then. */
+  async #holds(chainId: string, { snapshotter, lease, signal }: UnpackContext): Promise<boolean> {
+    const { snapshots, leases } = this.#containerd;
+    if ((await snapshots.stat(snapshotter, chainId, { signal })) === undefined) return false;
+    await leases.addResource(lease, { id: chainId, type: `snapshots/${snapshotter}` }, { signal });
+    // garbage collection may have come in between
+    return (await snapshots.stat(snapshotter, chainId, { signal })) !== undefined;
+  }
+
+  async #apply(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
+    const { snapshots, diff, content } = this.#containerd;
+    const { snapshotter, lease, signal } = context;
+    const key = `${EXTRACT_PREFIX}${this.#randomId()} ${layer.chainId}`;
+    const mounts = await snapshots.prepare({ snapshotter, key, parent: below?.chainId ?? "", lease, signal });
+    let outcome: "committed" | "exists" | undefined;
+    try {
+      const applied = await diff
+        .apply({ diff: layer, mounts, lease, signal, timeoutMs: APPLY_TIMEOUT_MS })
+        .catch((error: unknown) => {
+          throw unpackError(layer, error);
+        });
+      if (applied.digest !== layer.diffId) {
+        throw new ImportError(
+          Code.DataLoss,
+          `layer ${layer.digest} unpacks to ${applied.digest}, the image's config says ${layer.diffId}`,
+          { retryable: false },
+        );
+      }
+      outcome = await snapshots.commit({ snapshotter, name: layer.chainId, key, lease, signal });
+    } finally {
+      // also when the signal has fired: the snapshot would take room until the lease goes
+      if (outcome !== "committed") await this.#removeQuietly(snapshotter, key);
+    }
+    await content.setLabels(layer.digest, layerLabels(layer.diffId), { signal });
+  }
+
+  /** A snapshot that cannot be removed now goes with its lease. */
+  async #removeQuietly(snapshotter: string, key: string): Promise<void> {
+    await this.#containerd.snapshots.remove(snapshotter, key).catch(() => undefined);
+  }
+}
+
+function unpackError(layer: Layer, error: unknown): unknown {
+  if (isUnavailable(error) || isNoSpace(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ImportError(Code.FailedPrecondition, `layer ${layer.digest} does not unpack: ${message}`, {
+    retryable: false,
+    cause: error,
+  });
+}
