@@ -241,9 +241,9 @@ export interface PluginInfo {
 /** What waitReady needs. */
 export interface WaitReadyOptions {
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal: AbortSignal;
   /** Waits; rejects when the signal fires. */
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A containerd over its unix socket, in one namespace. Reconnects by itself after containerd was restarted. */
