@@ -8,7 +8,8 @@ import {
   createContextValues,
 } from "@connectrpc/connect";
 import { TLSSocket } from "node:tls";
-import { ALL_ROLES, ROLES, type Role, RoleError, roleOfCertificate } from "../../lib/roles.ts";
+import { ALL_ROLES, ROLES, type Role, RoleError } from "../../lib/roles.ts";
+import { roleOfPeer } from "../../lib/tls.ts";
 import { Health } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -128,12 +129,8 @@ function authorizeRoles(caller: Caller, name: string, roles: readonly Role[]): v
 }
 
 function callerOfCertificate(socket: TLSSocket): Caller {
-  const certificate = socket.getPeerX509Certificate();
-  if (!socket.authorized || certificate === undefined) {
-    return { kind: "refused", reason: "no verified client certificate" };
-  }
   try {
-    return { kind: "role", role: roleOfCertificate(certificate) };
+    return { kind: "role", role: roleOfPeer(socket) };
   } catch (error) {
     if (!(error instanceof RoleError)) throw error;
     return { kind: "refused", reason: error.message };

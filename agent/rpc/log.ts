@@ -24,7 +24,7 @@ export function createAccessLogInterceptor({ logger, now }: AccessLogOptions): I
       const fields = {
         method: `${call.service.typeName}/${call.method.name}`,
         code: end.code,
-        duration_ms: Math.round(now() - started),
+        durationMs: Math.round(now() - started),
         caller: nameOf(call.contextValues.get(callerKey)),
       };
       if (isFault(end)) logger.error("rpc failed", { ...fields, ...faultOf(end.error) });

@@ -9,7 +9,7 @@ import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import type { Logger } from "../../lib/log.ts";
-import type { TlsMaterial } from "../../lib/tls.ts";
+import { serverTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
 import { createRpcListener } from "./adapter.ts";
 import { type HttpServers, createHttpServers } from "./http-servers.ts";
 import { RPC_LIMITS, type RpcLimits } from "./limits.ts";
@@ -105,7 +105,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     updateTls(material) {
       if (!(acceptor instanceof tls.Server))
         throw new Error("cannot update the certificate: the server has no tls");
-      acceptor.setSecureContext(secureContextOf(material));
+      acceptor.setSecureContext(serverTlsOptions(material));
     },
     close({ graceMs }) {
       closing ??= closeGracefully(graceMs);
@@ -145,11 +145,9 @@ function acceptTls(
 ): tls.Server {
   const server = tls.createServer({
     ...socketOptions(limits),
-    ...secureContextOf(material),
+    ...serverTlsOptions(material),
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: limits.handshakeMs,
-    requestCert: true,
-    rejectUnauthorized: true,
   });
   server.on("secureConnection", (socket) => {
     servers.accept(socket.alpnProtocol === "h2" ? "http2" : "http1", socket);
@@ -168,10 +166,6 @@ function addressOf(server: net.Server): net.AddressInfo {
 
 function socketOptions(limits: RpcLimits): net.ServerOpts {
   return { noDelay: true, keepAlive: true, keepAliveInitialDelay: limits.tcpKeepAliveMs };
-}
-
-function secureContextOf(material: TlsMaterial): tls.SecureContextOptions {
-  return { ca: material.ca, cert: material.cert, key: material.key, minVersion: "TLSv1.3" };
 }
 
 /** Keeps the set of open TCP connections of a server, those in a handshake included. */

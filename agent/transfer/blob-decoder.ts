@@ -1,0 +1,104 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
+
+import { type ExportBlobResponse, ExportBlobResponseSchema } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
+
+/** Flags (1 byte) and length (4 bytes, big endian) in front of each message. */
+const HEAD_BYTES = 5;
+/** Largest message taken: the contract says 1 MiB of data at most. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Decodes the body of an ExportBlob answer in the Connect protocol, chunk by chunk as they come from the socket.
+ *
+ * A message that spans chunks is put together with one copy, one that does not with none; the bytes of its `data` are a
+ * view of that memory, which belongs to the message alone.
+ * Source: https://connectrpc.com/docs/protocol#streaming-response
+ */
+export class BlobDecoder {
+  readonly #head = new Uint8Array(HEAD_BYTES);
+  #headFilled = 0;
+  /** the part of a message that spans chunks */
+  #body: Uint8Array | undefined;
+  #bodyFilled = 0;
+  #ended = false;
+
+  /** The end of the stream has been seen: what was decoded is all there is. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Takes the next bytes and returns the messages that are complete now.
+   * @throws ConnectError the server's, from the end of the stream; internal or resource_exhausted when the bytes are no
+   * legal answer
+   */
+  decode(chunk: Uint8Array): readonly ExportBlobResponse[] {
+    const messages: ExportBlobResponse[] = [];
+    let rest = chunk;
+    while (rest.byteLength > 0) {
+      if (this.#ended) throw new ConnectError("data after the end of the stream", Code.Internal);
+      rest = this.#readHead(rest);
+      if (this.#headFilled < HEAD_BYTES) break;
+      const missing = this.#bodyLength() - this.#bodyFilled;
+      const part = rest.subarray(0, missing);
+      rest = rest.subarray(part.byteLength);
+      const body = this.#append(part);
+      if (part.byteLength < missing) break;
+      const message = this.#finish(body);
+      if (message !== undefined) messages.push(message);
+    }
+    return messages;
+  }
+
+  #readHead(chunk: Uint8Array): Uint8Array {
+    const part = chunk.subarray(0, HEAD_BYTES - this.#headFilled);
+    this.#head.set(part, this.#headFilled);
+    this.#headFilled += part.byteLength;
+    return chunk.subarray(part.byteLength);
+  }
+
+  #bodyLength(): number {
+    const length = new DataView(this.#head.buffer).getUint32(1);
+    if (length <= MAX_MESSAGE_BYTES) return length;
+    throw new ConnectError(
+      `a message of ${length} bytes is over the limit of ${MAX_MESSAGE_BYTES}`,
+      Code.ResourceExhausted,
+    );
+  }
+
+  /** Adds to the message and returns what there is of it: the part itself if that is all of it. */
+  #append(part: Uint8Array): Uint8Array {
+    const length = this.#bodyLength();
+    if (part.byteLength === length) return part;
+    // Every byte is overwritten before anyone sees it.
+    this.#body ??= Buffer.allocUnsafeSlow(length);
+    this.#body.set(part, this.#bodyFilled);
+    this.#bodyFilled += part.byteLength;
+    return this.#body;
+  }
+
+  #finish(body: Uint8Array): ExportBlobResponse | undefined {
+    const [flags] = this.#head;
+    this.#headFilled = 0;
+    this.#body = undefined;
+    this.#bodyFilled = 0;
+    if (flags === 0) return parseMessage(body);
+    if (flags !== endStreamFlag) {
+      throw new ConnectError(`a message has the unknown flags ${flags}`, Code.Internal);
+    }
+    this.#ended = true;
+    const { error } = endStreamFromJson(body);
+    if (error !== undefined) throw error;
+    return undefined;
+  }
+}
+
+function parseMessage(body: Uint8Array): ExportBlobResponse {
+  try {
+    return fromBinary(ExportBlobResponseSchema, body);
+  } catch (error) {
+    throw new ConnectError("a message does not parse", Code.Internal, undefined, undefined, error);
+  }
+}
