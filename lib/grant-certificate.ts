@@ -2,7 +2,10 @@ import { X509Certificate } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 
 import { GrantError } from "./grant-error.ts";
+import type { GrantErrorCode } from "./grant-error.ts";
 import { RoleError, ROLES, roleOfCertificate } from "./roles.ts";
+import type { RoleErrorCode } from "./roles.ts";
+import { dnsNamesOfCertificate } from "./subject-alt-names.ts";
 
 /** Signature algorithms of grants. None of them can be confused with a shared secret. */
 export type GrantAlgorithm = "ES256" | "ES384" | "PS256" | "RS256" | "EdDSA";
@@ -87,9 +90,8 @@ function readCertificate(x5c: unknown): X509Certificate {
   if (der.toString("base64") !== encoded)
     throw new GrantError("bad_certificate", "x5c of the grant is not base64");
   try {
-    const certificate = new X509Certificate(der);
-    if (!certificate.raw.equals(der)) throw new Error("it has more bytes than one certificate");
-    return certificate;
+    dnsNamesOfCertificate(der); // refuses bytes behind the certificate, which the parsers of Node and Deno overlook
+    return new X509Certificate(der);
   } catch (error) {
     throw new GrantError("bad_certificate", "signer's certificate cannot be parsed", { cause: error });
   }
@@ -132,6 +134,12 @@ function checkValidity(what: string, certificate: X509Certificate, { now, leeway
   }
 }
 
+const CODES_OF_ROLE_ERRORS = {
+  no_role: "wrong_role",
+  several_roles: "several_roles",
+  malformed: "bad_certificate",
+} as const satisfies Record<RoleErrorCode, GrantErrorCode>;
+
 function checkRole(certificate: X509Certificate): void {
   try {
     const role = roleOfCertificate(certificate);
@@ -139,8 +147,7 @@ function checkRole(certificate: X509Certificate): void {
     throw new GrantError("wrong_role", `grant is signed by ${role}, only ${ROLES.controller} may sign`);
   } catch (error) {
     if (!(error instanceof RoleError)) throw error;
-    const code = error.code === "several_roles" ? "several_roles" : "wrong_role";
-    throw new GrantError(code, `signer's ${error.message}`, { cause: error });
+    throw new GrantError(CODES_OF_ROLE_ERRORS[error.code], `signer's ${error.message}`, { cause: error });
   }
 }
 
