@@ -7,7 +7,8 @@ import { runDirectoryPrefix, sweepRunDirectories } from "./leftovers.ts";
 
 /** What a Cleanup needs from node:test's TestContext. */
 export interface TestLike {
-  readonly passed: boolean;
+  /** set by Node when the test function has ended; the declarations of @types/node lack it */
+  readonly passed?: boolean;
   after(fn: () => Promise<void>): void;
   diagnostic(message: string): void;
 }
@@ -42,7 +43,7 @@ const reportedLines = 60;
 export function createCleanup(test?: TestLike): Cleanup {
   const cleanup = new CleanupStack();
   test?.after(async () => {
-    if (!test.passed) cleanup.report((line) => test.diagnostic(line));
+    if (test.passed === false) cleanup.report((line) => test.diagnostic(line));
     await cleanup.run();
   });
   return cleanup;

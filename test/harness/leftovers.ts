@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 
@@ -27,7 +27,10 @@ export function sweepRunDirectories(base: string): void {
     const path = join(base, entry);
     killProcessesOf(path, runPrograms);
     unmountBelow(path);
-    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+    unlessGone(
+      () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }),
+      () => existsSync(path),
+    );
   }
 }
 
@@ -59,7 +62,21 @@ export function unmountBelow(directory: string): void {
     .map((line) => (line.split(" ")[1] ?? "").replaceAll("\\040", " "))
     .filter((path) => path === directory || path.startsWith(`${directory}/`));
   // the latest mount comes last; -l: a dying process may hold it for a moment
-  for (const path of mounts.toReversed()) execFileSync("umount", ["-l", path], { stdio: "pipe" });
+  for (const path of mounts.toReversed()) {
+    unlessGone(
+      () => execFileSync("umount", ["-l", path], { stdio: "pipe" }),
+      () => readFileSync("/proc/self/mounts", "utf8").includes(` ${path.replaceAll(" ", "\\040")} `),
+    );
+  }
+}
+
+/** Does something about a leftover that another run may be clearing away at the same moment. */
+export function unlessGone(action: () => void, isThere: () => boolean): void {
+  try {
+    action();
+  } catch (error) {
+    if (isThere()) throw error;
+  }
 }
 
 /** Waits (blocking) until the processes have ended; throws when one has not after timeoutMs. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
 import type { Cleanup } from "./cleanup.ts";
-import { isAlive } from "./leftovers.ts";
+import { isAlive, signal as sendSignal, unlessGone } from "./leftovers.ts";
 import { commandLine } from "./processes.ts";
 import { CommandError, run } from "./run.ts";
 
@@ -30,7 +30,7 @@ export interface Network {
   addNode(name: string): Promise<NetworkNode>;
   /** Delays what each node sends by ms milliseconds (0 removes it); false when the kernel has no netem. */
   delay(ms: number): Promise<boolean>;
-  /** Removes all namespaces and links; processes inside must have ended. */
+  /** Kills what still runs in the namespaces, then removes them and the links. */
   close(): Promise<void>;
 }
 
@@ -165,10 +165,21 @@ function sweepNetworks(): void {
   for (const id of dead) removeNamespaces(id);
 }
 
-/** A namespace takes its ends of the cables with it, and a cable with one end gone is gone. */
+/**
+ * Removes a network's namespaces and whatever still runs in them. A namespace takes its ends of the cables with it (a
+ * moment later), and a cable with one end gone is gone.
+ */
 function removeNamespaces(id: string): void {
   for (const name of namespaces()) {
-    if (name.startsWith(`${id}-`)) execFileSync("ip", ["netns", "delete", name], { stdio: "pipe" });
+    if (!name.startsWith(`${id}-`)) continue;
+    unlessGone(
+      () => {
+        const pids = execFileSync("ip", ["netns", "pids", name], { encoding: "utf8", stdio: "pipe" });
+        for (const pid of pids.split("\n")) if (pid !== "") sendSignal(Number(pid), "SIGKILL");
+        execFileSync("ip", ["netns", "delete", name], { stdio: "pipe" });
+      },
+      () => namespaces().includes(name),
+    );
   }
 }
 

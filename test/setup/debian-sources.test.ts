@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { mainArchive, parseSources, sourceOfSuite } from "./debian-sources.ts";
+
+const deb822 = `Types: deb deb-src
+# the snapshot this came from
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+Enabled: no
+
+Types: deb-src
+URIs: http://mirror.example/debian
+Suites: bookworm
+Components: main
+`;
+
+void test("deb822 stanzas are read, without disabled ones and sources of sources", () => {
+  assert.deepEqual(parseSources("debian.sources", deb822), [
+    {
+      uris: ["http://mirror.example/debian"],
+      suites: ["bookworm", "bookworm-updates"],
+      components: ["main", "contrib"],
+      signedBy: "\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n.\nabc",
+    },
+  ]);
+});
+
+void test("one-line sources are read, with and without options and comments", () => {
+  const text = [
+    "# deb http://old.example/debian bookworm main",
+    "deb [arch=amd64 signed-by=/usr/share/keyrings/k.gpg] http://mirror.example/debian bookworm main contrib # here",
+    "deb-src http://mirror.example/debian bookworm main",
+    "deb http://mirror.example/debian bookworm-updates main",
+  ].join("\n");
+  const [first, second, ...rest] = parseSources("sources.list", text);
+  assert.deepEqual(first, {
+    uris: ["http://mirror.example/debian"],
+    suites: ["bookworm"],
+    components: ["main", "contrib"],
+    signedBy: "/usr/share/keyrings/k.gpg",
+  });
+  assert.deepEqual([second?.suites, second?.signedBy, rest], [["bookworm-updates"], undefined, []]);
+});
+
+void test("the main archive is the one with the release itself", () => {
+  const sources = parseSources(
+    "x.list",
+    "deb http://security.example/ bookworm-security main\ndeb http://mirror.example/ bookworm main\n",
+  );
+  assert.deepEqual(mainArchive(sources, "bookworm")?.uris, ["http://mirror.example/"]);
+  assert.equal(mainArchive(sources, "trixie"), undefined);
+});
+
+void test("another suite is read from the same mirror with the same keys", () => {
+  const [source] = parseSources("debian.sources", deb822);
+  assert.ok(source);
+  assert.equal(
+    sourceOfSuite(source, "sid"),
+    "Types: deb\nURIs: http://mirror.example/debian\nSuites: sid\nComponents: main\n" +
+      "Signed-By: \n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n",
+  );
+});
