@@ -34,16 +34,36 @@ export function isWrongContent(error: unknown): boolean {
   return hasCode(error, Code.FailedPrecondition) && WRONG_CONTENT.test(messageOf(error));
 }
 
+/** What a call answers, undefined when containerd does not find what it is about. */
+export async function undefinedIfNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What a call answers, undefined when there is already what it was to make. */
+export async function undefinedIfExists<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isAlreadyExists(error)) return undefined;
+    throw error;
+  }
+}
+
 /**
  * The error to give to callers, for anything that a call to containerd rejected with. Codes that containerd sends stay,
  * except that it has none for a full disk (here resource_exhausted), for a lost connection (unavailable), and for CRI
  * that still starts (unavailable).
  *
- * @param signal the caller's: only when it has fired is canceled what the caller asked for
+ * @param signal the caller's; once it has fired, the error is that the call was canceled
  */
 export function toContainerdError(reason: unknown, socket: string, signal?: AbortSignal): ConnectError {
+  if (signal?.aborted === true) return canceled(signal);
   const error = ConnectError.from(reason);
-  if (signal?.aborted === true && error.code === Code.Canceled) return error;
   const { code, rawMessage } = error;
   if (NO_SPACE.test(rawMessage)) return recode(error, Code.ResourceExhausted, rawMessage);
   if (code === Code.DeadlineExceeded) {
@@ -59,6 +79,14 @@ export function toContainerdError(reason: unknown, socket: string, signal?: Abor
   if (code === Code.Unavailable) return error;
   if (NOT_READY.test(rawMessage) || isConnectionLost(error)) return connectionLost(socket, error);
   return error;
+}
+
+/** The error for a call whose signal has fired; its cause is the signal's reason. */
+export function canceled(signal: AbortSignal): ConnectError {
+  const { reason } = signal;
+  if (reason instanceof ConnectError) return reason;
+  const message = `the call to containerd was canceled: ${messageOf(reason)}`;
+  return new ConnectError(message, Code.Canceled, undefined, undefined, reason);
 }
 
 /** The error for a containerd that cannot be reached, or that went away during a call. */

@@ -1,0 +1,142 @@
+/**
+ * A gRPC stream on plain node:http2, for the two calls that move blobs. Generic clients copy and await each message
+ * more than once; here what is sent is never copied, and what arrives is copied once.
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
+
+import { connectionLost, toContainerdError } from "./errors.ts";
+import { FrameReader, frameHead } from "./grpc-frames.ts";
+import { MAX_MESSAGE_BYTES, READ_AHEAD_MESSAGES } from "./limits.ts";
+
+/** One call that streams, already opened. Cancel it, or read it to its end. */
+export class GrpcStream {
+  readonly #stream: ClientHttp2Stream;
+  readonly #socket: string;
+  readonly #frames = new FrameReader(MAX_MESSAGE_BYTES);
+  readonly #messages: Uint8Array[] = [];
+  #status: ConnectError | "ok" | undefined;
+  #cause: unknown;
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  /** @param socket path of the unix socket, for messages */
+  constructor(stream: ClientHttp2Stream, socket: string) {
+    this.#stream = stream;
+    this.#socket = socket;
+    stream.on("response", (headers) => this.#onHeaders(headers));
+    stream.on("trailers", (headers) => this.#onHeaders(headers));
+    stream.on("data", (piece: Buffer) => this.#onData(piece));
+    stream.on("error", (error) => (this.#cause = error));
+    stream.on("end", () => this.#onEnd());
+    stream.on("close", () => this.#onClose());
+  }
+
+  /** Sends one message made of `parts`, without copying them; what HTTP/2 cannot take yet is held in memory. */
+  send(...parts: readonly Uint8Array[]): void {
+    if (this.#closed || this.#stream.writableEnded || this.#stream.destroyed) return;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#stream.cork();
+    this.#stream.write(frameHead(length));
+    for (const part of parts) if (part.length > 0) this.#stream.write(part);
+    this.#stream.uncork();
+  }
+
+  /** Says that no more messages follow. */
+  end(): void {
+    if (!this.#stream.destroyed) this.#stream.end();
+  }
+
+  /**
+   * The next message, undefined at the end. One receiver at a time.
+   * @param timeoutMs how long to wait for it, in milliseconds, before the call is ended; default for ever
+   * @throws ConnectError what containerd answered, unavailable when the connection was lost, deadline_exceeded
+   */
+  async receive(timeoutMs?: number): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message !== undefined) {
+        if (this.#stream.isPaused()) this.#stream.resume();
+        return message;
+      }
+      if (this.#status instanceof ConnectError) throw this.#status;
+      if (this.#closed) return undefined;
+      await this.#change(timeoutMs);
+    }
+  }
+
+  async #change(timeoutMs: number | undefined): Promise<void> {
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#timeOut(timeoutMs), timeoutMs);
+    await new Promise<void>((resolve) => (this.#wake = resolve));
+    clearTimeout(timer);
+  }
+
+  #timeOut(timeoutMs: number): void {
+    const message = `containerd at ${this.#socket} sent nothing for ${timeoutMs} ms`;
+    this.cancel(new ConnectError(message, Code.DeadlineExceeded));
+  }
+
+  /** Ends the call at once; receive rejects with `error`. Without effect after the end. */
+  cancel(error: ConnectError): void {
+    if (!this.#closed) this.#status = error;
+    this.#settle();
+    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #onHeaders(headers: IncomingHttpHeaders): void {
+    const http = headers[":status"];
+    if (http !== undefined && String(http) !== "200") {
+      this.#status ??= new ConnectError(`containerd answered HTTP status ${String(http)}`, Code.Unknown);
+    }
+    const status = headers["grpc-status"];
+    if (status === undefined) return;
+    this.#status ??= status === "0" ? "ok" : toContainerdError(statusError(status, headers), this.#socket);
+  }
+
+  #onData(piece: Buffer): void {
+    if (this.#closed) return;
+    try {
+      this.#messages.push(...this.#frames.push(piece));
+    } catch (error) {
+      this.cancel(ConnectError.from(error));
+      return;
+    }
+    if (this.#messages.length >= READ_AHEAD_MESSAGES) this.#stream.pause();
+    this.#wake();
+  }
+
+  /** All data has been read; a status that has not come by now comes with "close", or never. */
+  #onEnd(): void {
+    if (this.#status !== undefined) this.#settle();
+  }
+
+  #onClose(): void {
+    this.#status ??= connectionLost(this.#socket, this.#cause);
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+}
+
+/** The error of a gRPC status other than 0: its numbers are Connect's codes, its message is percent-encoded. */
+function statusError(status: string | string[], headers: IncomingHttpHeaders): ConnectError {
+  const message = headers["grpc-message"];
+  const number = Number(status);
+  const code = number >= 1 && number <= 16 ? (number as Code) : Code.Unknown;
+  return new ConnectError(
+    typeof message === "string" ? percentDecode(message) : `grpc status ${number}`,
+    code,
+  );
+}
+
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}
