@@ -1,44 +1,62 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 
-import type { Registry } from "prom-client";
-
+import { describeError, errorCode } from "./errors.ts";
 import type { HostPort } from "./flag-types.ts";
+import { formatHostPort } from "./flag-values.ts";
 
-/** What the server tells. */
+/** Whether a service can do its work, and why not. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** empty when ready */
+  readonly reason: string;
+}
+
+/** Where metrics come from: a `Registry` of prom-client. */
+export interface MetricsSource {
+  readonly contentType: string;
+  metrics(): Promise<string>;
+}
+
+/** What the server tells, and where it listens: port 0 takes any, host "" every address. */
 export interface HealthServerOptions extends HostPort {
-  readonly registry: Registry;
-  /** whether the service can do its work, and why not */
-  readonly readiness: () => { readonly ready: boolean; readonly reason: string };
+  readonly registry: MetricsSource;
+  readonly readiness: () => Readiness;
 }
 
 /** A running server for probes and metrics. */
 export interface HealthServer {
+  /** where it listens, as "host:port" */
+  readonly address: string;
   readonly port: number;
   /** Stops listening and closes every connection. */
   close(): Promise<void>;
 }
 
+/** Longest time that a client may take to send its request, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 5_000;
+
+/** Most connections at once: probes and a few scrapers. */
+const MAX_CONNECTIONS = 64;
+
 /**
  * Serves `/metrics` (Prometheus text), `/healthz` (the process answers) and `/readyz` (503 with the reason while it
  * cannot work) over plain HTTP: the kubelet probes them and has no client certificate.
- * @throws Error naming address and reason when the port cannot be had
+ * @throws Error naming address and reason when it cannot listen
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const { host, port, registry, readiness } = options;
-  const server = createServer((request, response) => {
-    void handle(request, response, registry, readiness);
-  });
-  server.listen(port, host === "" ? undefined : host);
-  try {
-    await once(server, "listening");
-  } catch (cause) {
-    throw new Error(`cannot listen on ${host}:${port} for metrics`, { cause });
-  }
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => void answer(request, response, options),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  const { host, port } = await listen(server, options);
   return {
-    port: (server.address() as AddressInfo).port,
+    address: formatHostPort({ host, port }),
+    port,
     async close() {
+      if (!server.listening) return;
       const closed = once(server, "close");
       server.close();
       server.closeAllConnections();
@@ -47,35 +65,64 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   };
 }
 
-async function handle(
-  request: IncomingMessage,
-  response: ServerResponse,
-  registry: Registry,
-  readiness: HealthServerOptions["readiness"],
-): Promise<void> {
-  const [path] = (request.url ?? "/").split("?");
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("allow", "GET, HEAD");
-    send(response, 405, "only GET and HEAD\n");
-  } else if (path === "/healthz") {
-    send(response, 200, "ok\n");
-  } else if (path === "/readyz") {
-    const { ready, reason } = readiness();
-    send(response, ready ? 200 : 503, ready ? "ok\n" : `not ready: ${reason}\n`);
-  } else if (path === "/metrics") {
-    try {
-      const metrics = await registry.metrics();
-      response.setHeader("content-type", registry.contentType);
-      response.end(metrics);
-    } catch {
-      send(response, 500, "metrics cannot be collected\n");
-    }
-  } else {
-    send(response, 404, "try /metrics, /healthz or /readyz\n");
+async function listen(server: Server, wanted: HostPort): Promise<HostPort> {
+  server.listen(wanted.port, wanted.host === "" ? undefined : wanted.host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw new Error(`cannot serve metrics and health on ${formatHostPort(wanted)}: ${explain(error)}`, {
+      cause: error,
+    });
+  }
+  const bound = server.address();
+  return bound === null || typeof bound === "string" ? wanted : { host: bound.address, port: bound.port };
+}
+
+function explain(error: unknown): string {
+  switch (errorCode(error)) {
+    case "EADDRINUSE":
+      return "another process listens there, choose another --metrics-addr";
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return "this machine has no such address";
+    case "EACCES":
+      return "permission denied, ports below 1024 need a privilege";
+    default:
+      return describeError(error);
   }
 }
 
-function send(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HealthServerOptions,
+): Promise<void> {
+  const [path] = (request.url ?? "/").split("?");
+  try {
+    if (path !== "/metrics" && path !== "/healthz" && path !== "/readyz") {
+      send(response, 404, "try /metrics, /healthz or /readyz\n");
+    } else if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      send(response, 405, "only GET and HEAD\n");
+    } else if (path === "/metrics") {
+      send(response, 200, await options.registry.metrics(), options.registry.contentType);
+    } else if (path === "/readyz") {
+      const { ready, reason } = options.readiness();
+      send(response, ready ? 200 : 503, ready ? "ok\n" : `not ready: ${reason}\n`);
+    } else {
+      send(response, 200, "ok\n");
+    }
+  } catch (error) {
+    send(response, 500, `${path} failed: ${describeError(error)}\n`);
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  type = "text/plain; charset=utf-8",
+): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
   response.end(text);
 }

@@ -1,16 +1,22 @@
 import process from "node:process";
 
+/** Where signals come from and how the process ends at once; tests give their own. */
+export interface SignalSource {
+  on(event: "SIGTERM" | "SIGINT", listener: (name: NodeJS.Signals) => void): unknown;
+  exit(code: number): unknown;
+}
+
 /**
  * A signal that fires at the first SIGTERM or SIGINT. A second one ends the process at once with exit code 1, for
  * whoever does not want to wait.
  */
-export function onShutdownSignal(): AbortSignal {
+export function onShutdownSignal(source: SignalSource = process): AbortSignal {
   const stop = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
-    if (stop.signal.aborted) process.exit(1);
+    if (stop.signal.aborted) source.exit(1);
     stop.abort(new Error(`stopped by ${name}`));
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  source.on("SIGTERM", onSignal);
+  source.on("SIGINT", onSignal);
   return stop.signal;
 }
