@@ -83,6 +83,7 @@ function explain(error: unknown): string {
     case "EADDRINUSE":
       return "another process listens there, choose another --metrics-addr";
     case "EADDRNOTAVAIL":
+    case "EINVAL":
     case "ENOTFOUND":
       return "this machine has no such address";
     case "EACCES":

@@ -1,0 +1,95 @@
+#!/usr/bin/env node
+import { realpathSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+import type { CommandContext } from "./lib/certs-command.ts";
+import { describeError } from "./lib/errors.ts";
+import { defineFlags, parseFlags } from "./lib/flags.ts";
+import type { Environment } from "./lib/flags.ts";
+import { toteVersion } from "./lib/version.ts";
+
+const HELP = `usage: tote <command> [flags]
+
+Emergency image salvage for Kubernetes: moves images node to node when the registry is gone.
+
+commands:
+  agent    run the agent of one node
+  certs    make a CA and certificates for every role
+  version  print the version, with --json as JSON
+
+tote <command> --help lists the flags of a command.
+`;
+
+/**
+ * Runs the command that the arguments name. Commands are loaded when they are called, so that none pays for another.
+ * @param argv arguments after the script
+ * @returns the exit code: 0, 1 when the command failed, 2 for a mistake on the command line
+ */
+export async function main(
+  argv: readonly string[],
+  env: Environment,
+  context: CommandContext,
+): Promise<number> {
+  const [command = "", ...rest] = argv;
+  switch (command) {
+    case "agent": {
+      const agent = await import("./agent/main.ts");
+      return agent.main(rest, env);
+    }
+    case "certs": {
+      const { runCertsCommand } = await import("./lib/certs-command.ts");
+      return runCertsCommand(rest, env, context);
+    }
+    case "version":
+      return printVersion(rest, context);
+    case "help":
+    case "--help":
+    case "-h":
+      context.print(HELP);
+      return 0;
+    default:
+      context.printError(
+        command === "" || command.startsWith("-")
+          ? "tote: without a command tote is the controller, which this version does not have yet, see tote --help\n"
+          : `tote: ${JSON.stringify(command)} is not a command, must be agent, certs or version, see tote --help\n`,
+      );
+      return 2;
+  }
+}
+
+const VERSION_FLAGS = defineFlags({ json: { kind: "boolean", help: "print JSON" } });
+
+async function printVersion(argv: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseFlags(VERSION_FLAGS, argv, {});
+  if (parsed.kind === "error") {
+    context.printError(`tote version: ${parsed.message}\n`);
+    return 2;
+  }
+  if (parsed.kind === "help") {
+    context.print("usage: tote version [--json]\n");
+    return 0;
+  }
+  const version = await toteVersion();
+  context.print(parsed.values.json ? `${JSON.stringify({ version })}\n` : `tote ${version}\n`);
+  return 0;
+}
+
+function isMainModule(): boolean {
+  const script = process.argv[1];
+  // npm links commands, and import.meta.main is not there under tsx
+  return script !== undefined && realpathSync(script) === fileURLToPath(import.meta.url);
+}
+
+if (isMainModule()) {
+  try {
+    process.exitCode = await main(process.argv.slice(2), process.env, {
+      print: (text) => void process.stdout.write(text),
+      printError: (text) => void process.stderr.write(text),
+      now: () => Date.now(),
+    });
+  } catch (error) {
+    process.stderr.write(`tote: ${describeError(error)}\n`);
+    process.exitCode = 1;
+  }
+}
