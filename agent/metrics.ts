@@ -42,9 +42,12 @@ export function createAgentMetrics(options: {
     registers,
   });
   const up = new Gauge({ name: "tote_agent_containerd_up", help: "1 while containerd answers", registers });
-  new Gauge({ name: "tote_agent_insecure", help: "1 when the agent runs without TLS", registers }).set(
-    options.isInsecure ? 1 : 0,
-  );
+  const insecure = new Gauge({
+    name: "tote_agent_insecure",
+    help: "1 when the agent runs without TLS",
+    registers,
+  });
+  insecure.set(options.isInsecure ? 1 : 0);
   new Gauge({
     name: "tote_agent_active_transfers",
     help: "imports and exports that run now",

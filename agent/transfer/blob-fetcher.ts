@@ -102,7 +102,7 @@ export class BlobFetcher {
           await containerd.waitReady({
             timeoutMs: CONTAINERD_WAIT_MS,
             signal: context.signal,
-            sleep: clock.sleep,
+            sleep: (ms, signal) => clock.sleep(ms, signal),
           });
         } else {
           throw error;

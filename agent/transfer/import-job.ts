@@ -1,7 +1,7 @@
 import { orAbort } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { joinNames, type WantedNames } from "../image/names.ts";
-import { ImportError, stopError, toImportError, StopReason } from "./import-error.ts";
+import { stopError, StopReason, toImportError, type ImportError } from "./import-error.ts";
 import { ProgressTracker, type ImportProgress } from "./import-progress.ts";
 import { SourcePool, type SourceRef } from "./source-pool.ts";
 

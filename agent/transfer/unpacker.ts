@@ -64,7 +64,7 @@ export class Unpacker {
           await this.#containerd.waitReady({
             timeoutMs: CONTAINERD_WAIT_MS,
             signal: context.signal,
-            sleep: this.#clock.sleep,
+            sleep: (ms, signal) => this.#clock.sleep(ms, signal),
           });
         }
       }
