@@ -76,7 +76,6 @@ export function toContainerdError(reason: unknown, socket: string, signal?: Abor
       `containerd at ${socket} does not serve CRI, enable its cri plugin: ${rawMessage}`,
     );
   }
-  if (code === Code.Unavailable) return error;
   if (NOT_READY.test(rawMessage) || isConnectionLost(error)) return connectionLost(socket, error);
   return error;
 }
@@ -106,6 +105,7 @@ const CONNECTION_CODES: ReadonlySet<Code> = new Set([
   Code.Canceled,
   Code.Aborted,
   Code.Internal,
+  Code.Unavailable,
   Code.Unknown,
 ]);
 const CONNECTION_WORDS =
