@@ -11,10 +11,11 @@ import tls from "node:tls";
 import type { Logger } from "../../lib/log.ts";
 import { serverTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
 import { createRpcListener } from "./adapter.ts";
-import { type HttpServers, createHttpServers } from "./http-servers.ts";
+import { createHttpServers } from "./http-servers.ts";
 import { RPC_LIMITS, type RpcLimits } from "./limits.ts";
 import type { NodeRequest, NodeResponse } from "./response.ts";
 import { sniffProtocol } from "./sniff.ts";
+import { SocketTracker } from "./socket-tracker.ts";
 
 /** What the RPC port serves and how. */
 export interface RpcServerOptions {
@@ -74,7 +75,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const limits = options.limits ?? RPC_LIMITS;
   const stop = new AbortController();
   const state = { draining: false };
-  const servers = createHttpServers(
+  const http = createHttpServers(
     createRpcListener({
       ...options,
       limits,
@@ -84,11 +85,16 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     limits,
     options.logger,
   );
+  const sockets = new SocketTracker();
+  const hand: HandOver = (protocol, socket) => {
+    sockets.decided(socket);
+    http.accept(protocol, socket);
+  };
   const acceptor =
     options.tls === undefined
-      ? acceptPlaintext(servers, limits)
-      : acceptTls(servers, limits, options.tls, options.logger);
-  const sockets = trackSockets(acceptor);
+      ? acceptPlaintext(hand, limits)
+      : acceptTls(hand, limits, options.tls, options.logger);
+  acceptor.prependListener("connection", (socket: net.Socket) => sockets.add(socket));
   acceptor.maxConnections = limits.maxConnections;
   acceptor.listen(options.port, options.host);
   await once(acceptor, "listening");
@@ -117,32 +123,31 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     state.draining = true;
     const closed = once(acceptor, "close");
     acceptor.close();
-    servers.drain();
+    sockets.destroyUndecided();
+    http.drain();
     await within(closed, graceMs);
     stop.abort(new ConnectError("the agent is shutting down", Code.Unavailable));
     await within(closed, limits.flushMs);
-    for (const socket of sockets) socket.destroy();
-    await closed;
+    sockets.destroyAll();
+    await Promise.all([closed, sockets.allClosed()]);
   }
 }
 
+/** Takes a connection whose protocol is known. */
+type HandOver = (protocol: "http1" | "http2", socket: net.Socket) => void;
+
 /** Connections without TLS: what they speak shows in their first bytes. */
-function acceptPlaintext(servers: HttpServers, limits: RpcLimits): net.Server {
+function acceptPlaintext(hand: HandOver, limits: RpcLimits): net.Server {
   return net.createServer(socketOptions(limits), (socket) => {
     sniffProtocol(socket, {
       timeoutMs: limits.sniffMs,
-      onProtocol: (protocol) => servers.accept(protocol, socket),
+      onProtocol: (protocol) => hand(protocol, socket),
     });
   });
 }
 
 /** Connections with TLS: the handshake tells what they speak and who they are. */
-function acceptTls(
-  servers: HttpServers,
-  limits: RpcLimits,
-  material: TlsMaterial,
-  logger: Logger,
-): tls.Server {
+function acceptTls(hand: HandOver, limits: RpcLimits, material: TlsMaterial, logger: Logger): tls.Server {
   const server = tls.createServer({
     ...socketOptions(limits),
     ...serverTlsOptions(material),
@@ -150,7 +155,7 @@ function acceptTls(
     handshakeTimeout: limits.handshakeMs,
   });
   server.on("secureConnection", (socket) => {
-    servers.accept(socket.alpnProtocol === "h2" ? "http2" : "http1", socket);
+    hand(socket.alpnProtocol === "h2" ? "http2" : "http1", socket);
   });
   server.on("tlsClientError", (error, socket) => {
     logger.debug("tls connection refused", { peer: socket.remoteAddress, error: error.message });
@@ -166,18 +171,6 @@ function addressOf(server: net.Server): net.AddressInfo {
 
 function socketOptions(limits: RpcLimits): net.ServerOpts {
   return { noDelay: true, keepAlive: true, keepAliveInitialDelay: limits.tcpKeepAliveMs };
-}
-
-/** Keeps the set of open TCP connections of a server, those in a handshake included. */
-function trackSockets(acceptor: net.Server): ReadonlySet<net.Socket> {
-  const sockets = new Set<net.Socket>();
-  acceptor.on("connection", (socket: net.Socket) => {
-    // A connection may break at any time; whoever works with it learns of that from its own listeners.
-    socket.on("error", () => undefined);
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  return sockets;
 }
 
 /** Waits for `done`, but no longer than `ms`. */
