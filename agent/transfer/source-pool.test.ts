@@ -26,7 +26,14 @@ function rig(...sources: SourceRef[]) {
   };
   const pool = new SourcePool({ sources, clock });
   const next = (digest = BLOB): Promise<string> => pool.use(digest, never, async ({ node }) => node);
-  return { pool, sleeps, next };
+  /** fails a source as often as it is asked, `times` times */
+  const failAgain = async (ref: SourceRef, times: number): Promise<void> => {
+    for (let round = 0; round < times; round++) {
+      await pool.use(BLOB, never, async (source) => assert.equal(source.node, ref.node));
+      pool.failed(ref, BLOB, gone);
+    }
+  };
+  return { pool, sleeps, next, failAgain };
 }
 
 async function refusal(next: () => Promise<string>): Promise<ImportError> {
@@ -50,15 +57,27 @@ test("a source that fails is passed over while it backs off, and asked again whe
   assert.equal(await next(), "b");
   assert.deepEqual(sleeps, []);
   pool.failed(B, BLOB, gone);
-  pool.failed(B, BLOB, gone);
+  assert.equal(await next(), "a");
+  assert.deepEqual(sleeps, [500]);
+});
+
+test("the pause doubles with each failure", async () => {
+  const { sleeps, failAgain } = rig(A);
+  await failAgain(A, SOURCE_MAX_FAILURES);
+  assert.deepEqual(sleeps, [500, 1000, 2000]);
+});
+
+test("streams of one source that break together are one failure", async () => {
+  const { pool, next, sleeps } = rig(A);
+  for (let stream = 0; stream < 2 * SOURCE_MAX_FAILURES; stream++) pool.failed(A, BLOB, gone);
   assert.equal(await next(), "a");
   assert.deepEqual(sleeps, [500]);
 });
 
 test("bytes wipe a source's failures", async () => {
-  const { pool, next } = rig(A);
+  const { pool, next, failAgain } = rig(A);
   for (let round = 0; round < 3 * SOURCE_MAX_FAILURES; round++) {
-    pool.failed(A, BLOB, gone);
+    await failAgain(A, 1);
     pool.received(A, 1);
   }
   assert.equal(await next(), "a");
@@ -66,8 +85,8 @@ test("bytes wipe a source's failures", async () => {
 });
 
 test("a source that is not there ends the import as unavailable, to be tried again", async () => {
-  const { pool, next } = rig(A);
-  for (let round = 0; round < SOURCE_MAX_FAILURES; round++) pool.failed(A, BLOB, gone);
+  const { next, failAgain } = rig(A);
+  await failAgain(A, SOURCE_MAX_FAILURES);
   const error = await refusal(next);
   assert.equal(error.code, Code.Unavailable);
   assert.equal(error.retryable, true);
@@ -103,6 +122,22 @@ test("a refused grant may be tried again with a fresh one, which clears the refu
   assert.equal(error.retryable, true);
   pool.replace([A]);
   assert.equal(await next(), "a");
+});
+
+test("a later caller's sources take the place of the former, whose bytes and streams still count", async () => {
+  const { pool, next } = rig(A);
+  await pool.use(BLOB, never, async (source) => {
+    pool.replace([B, A]);
+    pool.received(source, 5);
+    // "a" is busy with this very stream
+    assert.equal(await next(), "b");
+  });
+  pool.replace([B]);
+  assert.equal(await next(), "b");
+  assert.deepEqual(pool.alive, [B]);
+  assert.deepEqual(pool.used, [A]);
+  pool.replace([A, B]);
+  assert.equal(await next(), "a", "the stream has ended");
 });
 
 test("without any source the sentence says so", async () => {

@@ -38,7 +38,10 @@ interface Source {
  * drops those that send wrong bytes.
  */
 export class SourcePool {
+  /** those that are asked, best first */
   #sources: Source[] = [];
+  /** those that were asked once; a read from one may go on */
+  #former: Source[] = [];
   readonly #clock: Clock;
 
   constructor(options: { readonly sources: readonly SourceRef[]; readonly clock: Clock }) {
@@ -46,20 +49,23 @@ export class SourcePool {
     this.replace(options.sources);
   }
 
-  /** Sets the sources to exactly these; one that is known already starts afresh but keeps its byte count. */
+  /** Sets the sources to exactly these; one that is known already starts afresh, unless it sent wrong bytes. */
   replace(refs: readonly SourceRef[]): void {
+    const known = [...this.#sources, ...this.#former];
     this.#sources = refs.map((ref) => {
-      const known = this.#sources.find((source) => isSame(source.ref, ref));
-      if (known?.out?.outcome === "corrupt") return known;
-      return {
-        ref,
-        active: known?.active ?? 0,
-        bytes: known?.bytes ?? 0,
-        failures: 0,
-        notBefore: 0,
-        missing: new Map<string, string>(),
-      };
+      const source = known.find((candidate) => isSame(candidate.ref, ref));
+      if (source === undefined) {
+        return { ref, active: 0, bytes: 0, failures: 0, notBefore: 0, missing: new Map<string, string>() };
+      }
+      if (source.out?.outcome === "corrupt") return source;
+      delete source.out;
+      delete source.lastFailure;
+      source.failures = 0;
+      source.notBefore = 0;
+      source.missing.clear();
+      return source;
     });
+    this.#former = known.filter((source) => !this.#sources.includes(source));
   }
 
   /** All sources that are still asked. */
@@ -67,9 +73,11 @@ export class SourcePool {
     return this.#sources.filter((source) => source.out === undefined).map((source) => source.ref);
   }
 
-  /** Sources that bytes came from. */
+  /** Sources that bytes came from, those included that are no longer asked. */
   get used(): readonly SourceRef[] {
-    return this.#sources.filter((source) => source.bytes > 0).map((source) => source.ref);
+    return [...this.#sources, ...this.#former]
+      .filter((source) => source.bytes > 0)
+      .map((source) => source.ref);
   }
 
   /** What went wrong with each source that failed. */
@@ -119,8 +127,10 @@ export class SourcePool {
         source.out = { outcome: "refused", message: rawMessage };
         return;
       default:
-        source.failures++;
         source.lastFailure = rawMessage;
+        // all streams of a source break at once: those that break while it is left alone count as the one before
+        if (this.#clock.monotonic() < source.notBefore) return;
+        source.failures++;
         source.notBefore = this.#clock.monotonic() + SOURCE_BACKOFF_MS * 2 ** (source.failures - 1);
         if (source.failures >= SOURCE_MAX_FAILURES)
           source.out = { outcome: "unreachable", message: rawMessage };
@@ -175,7 +185,7 @@ export class SourcePool {
   }
 
   #find(ref: SourceRef): Source | undefined {
-    return this.#sources.find((source) => isSame(source.ref, ref));
+    return [...this.#sources, ...this.#former].find((source) => isSame(source.ref, ref));
   }
 }
 
