@@ -43,6 +43,8 @@ export type ImportOutcome =
       readonly sources: readonly { readonly source: SourceRef; readonly message: string }[];
     };
 
+const NO_NAMES: WantedNames = { given: [], tags: [], digests: [] };
+
 /** One import and those who wait for it. */
 export class ImportJob {
   readonly digest: string;
@@ -56,9 +58,8 @@ export class ImportJob {
   readonly #end = Promise.withResolvers<ImportOutcome>();
   readonly #clock: Clock;
   readonly #orphanGraceMs: number;
-  #names: WantedNames;
-  #exportGrant: string;
-  #maxBytes: number;
+  /** of everybody who ever called, the latest last */
+  readonly #orders: ImportOrder[];
   #callers = 0;
   #isSettled = false;
   #orphanTimer: AbortController | undefined;
@@ -70,24 +71,29 @@ export class ImportJob {
     this.ended = this.#end.promise;
     this.#clock = options.clock;
     this.#orphanGraceMs = options.orphanGraceMs;
-    this.#names = order.names;
-    this.#exportGrant = order.exportGrant;
-    this.#maxBytes = order.maxBytes;
+    this.#orders = [order];
   }
 
-  /** Names of all callers. */
+  /** Names of all callers but those for whom the image is too large. */
   get names(): WantedNames {
-    return this.#names;
+    const all = this.#orders.filter((order) => this.fits(order)).map((order) => order.names);
+    return all.reduce(joinNames, NO_NAMES);
   }
 
   /** The latest caller's export grant. */
   get exportGrant(): string {
-    return this.#exportGrant;
+    return this.#orders.at(-1)?.exportGrant ?? "";
   }
 
-  /** The largest limit of all callers. */
+  /** The largest limit of all callers; 0 means no limit. */
   get maxBytes(): number {
-    return this.#maxBytes;
+    const limits = this.#orders.map((order) => order.maxBytes);
+    return limits.includes(0) ? 0 : Math.max(...limits);
+  }
+
+  /** Whether the image is within a caller's limit, as far as its size is known. */
+  fits({ maxBytes }: Pick<ImportOrder, "maxBytes">): boolean {
+    return maxBytes === 0 || this.progress.bytesTotal <= maxBytes;
   }
 
   /** Its names can still be added to: the records are not being made yet. */
@@ -99,10 +105,7 @@ export class ImportJob {
 
   /** A further caller with the same digest: its sources and grant take the place of the former ones. */
   join(order: ImportOrder): void {
-    this.#names = joinNames(this.#names, order.names);
-    this.#exportGrant = order.exportGrant;
-    this.#maxBytes =
-      this.#maxBytes === 0 || order.maxBytes === 0 ? 0 : Math.max(this.#maxBytes, order.maxBytes);
+    this.#orders.push(order);
     this.pool.replace(order.sources);
   }
 

@@ -7,7 +7,7 @@ import { MAX_IMPORTS, PROGRESS_INTERVAL_MS, RESUME_TTL_MS, SOURCE_TOUCH_MS } fro
 import type { NodeFacts } from "../node-facts.ts";
 import type { ImageImporter } from "./image-importer.ts";
 import type { ImageRecorder } from "./image-recorder.ts";
-import { ImportError, StopReason } from "./import-error.ts";
+import { ImportError, StopReason, toImportError } from "./import-error.ts";
 import { ImportJob, type ImportOrder, type ImportOutcome, type ImportResult } from "./import-job.ts";
 import type { ImportLeases } from "./import-leases.ts";
 import type { ImportProgress } from "./import-progress.ts";
@@ -71,7 +71,7 @@ export class ImportManager {
       yield { kind: "progress", progress: job.progress.snapshot() };
       while (job.outcome === undefined) {
         const progress = await job.nextProgress(PROGRESS_INTERVAL_MS, signal);
-        checkLimit(order, progress);
+        if (!job.fits(order)) throw tooLarge(order, progress);
         yield { kind: "progress", progress };
       }
       const outcome = await job.ended;
@@ -123,6 +123,7 @@ export class ImportManager {
   }
 
   async #startOrJoin(order: ImportOrder, signal: AbortSignal): Promise<ImportJob> {
+    let isChecked = false;
     for (;;) {
       signal.throwIfAborted();
       if (this.#isClosing) {
@@ -131,11 +132,25 @@ export class ImportManager {
       const running = this.#jobs.get(order.digest);
       if (running === undefined) return this.#start(order);
       if (running.isOpen && !running.signal.aborted) {
-        running.join(order);
-        return running;
+        if (isChecked) {
+          running.join(order);
+          return running;
+        }
+        // before it joins: the import of the others must not fail for a tag of this caller
+        await this.#checkTags(order, signal);
+        isChecked = true;
+        continue;
       }
       // too late to join: what it brought here makes the next one quick
       await orAbort(running.ended, signal);
+    }
+  }
+
+  async #checkTags({ names, digest }: ImportOrder, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.recorder.checkTags(names, digest, signal);
+    } catch (error) {
+      throw toImportError(error, digest);
     }
   }
 
@@ -255,14 +270,12 @@ export class ImportManager {
   }
 }
 
-function checkLimit(order: ImportOrder, progress: ImportProgress): void {
-  if (order.maxBytes > 0 && progress.bytesTotal > order.maxBytes) {
-    throw new ImportError(
-      Code.ResourceExhausted,
-      `image ${order.digest} has ${progress.bytesTotal} bytes, more than max_bytes ${order.maxBytes}`,
-      { retryable: false },
-    );
-  }
+function tooLarge({ digest, maxBytes }: ImportOrder, { bytesTotal }: ImportProgress): ImportError {
+  return new ImportError(
+    Code.ResourceExhausted,
+    `image ${digest} has ${bytesTotal} bytes, more than max_bytes ${maxBytes}`,
+    { retryable: false },
+  );
 }
 
 function describe(outcome: ImportOutcome): string {

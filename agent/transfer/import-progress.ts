@@ -77,6 +77,11 @@ export class ProgressTracker {
     this.#received.delete(digest);
   }
 
+  /** Compressed bytes of the image; 0 until its manifest is read. */
+  get bytesTotal(): number {
+    return this.#total;
+  }
+
   /** Bytes received by this import that were not thrown away. */
   get bytesTransferred(): number {
     return sum(this.#received.values());
