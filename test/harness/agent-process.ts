@@ -6,7 +6,7 @@ import type { ContainerdNode } from "./containerd-node.ts";
 import type { NetworkNode } from "./netns.ts";
 import { freePorts } from "./ports.ts";
 import { commandLine, startProcess } from "./processes.ts";
-import type { RunningProcess } from "./processes.ts";
+import type { ExitStatus, RunningProcess } from "./processes.ts";
 import { GiveUp, waitFor } from "./wait.ts";
 
 /** Options of startAgent. */
@@ -42,6 +42,10 @@ export interface AgentProcess {
   /** "http://ip:port" of /metrics, /healthz and /readyz */
   readonly metricsUrl: string;
   readonly pid: number;
+  /** how the process that was started last has ended; undefined while it runs */
+  status(): ExitStatus | undefined;
+  /** settles when the process that was started last has ended */
+  exited(): Promise<ExitStatus>;
   logs(): string;
   /** Sends a signal (default SIGKILL); waits for the end when the signal asks for it. */
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -82,6 +86,8 @@ export async function startAgent(options: AgentOptions): Promise<AgentProcess> {
     get pid() {
       return agent.pid;
     },
+    status: () => agent.status(),
+    exited: () => agent.exited,
     logs: () => agent.logs(),
     kill: (signal) => agent.kill(signal),
     stop: (graceMs) => agent.stop(graceMs),

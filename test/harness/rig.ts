@@ -17,7 +17,7 @@ import { createCleanup, type Cleanup, type TestLike } from "./cleanup.ts";
 import { startContainerd, type ContainerdNode, type ContainerdOptions } from "./containerd-node.ts";
 import { ctr, type Ctr } from "./ctr.ts";
 import type { Built } from "./image-builder.ts";
-import { createNetwork, type Network } from "./netns.ts";
+import { createNetwork, type Network, type NetworkNode } from "./netns.ts";
 import { createPki, type Pki } from "./pki.ts";
 
 /** Settings of one node of a rig. */
@@ -31,9 +31,17 @@ export interface RigNode {
   readonly name: string;
   readonly containerd: ContainerdNode;
   readonly agent: AgentProcess;
+  /** the agent's end of the network */
+  readonly network: NetworkNode;
   readonly ctr: Ctr;
   /** calls its agent as the controller */
   readonly controller: Client<typeof AgentService>;
+}
+
+/** An agent that is not part of the rig. */
+export interface RigSource {
+  readonly node: string;
+  readonly endpoint: string;
 }
 
 /** An import as a test orders it. */
@@ -41,8 +49,8 @@ export interface RigImport {
   readonly image: Built;
   readonly names: readonly string[];
   readonly target: string;
-  /** default: every other node */
-  readonly sources?: readonly string[];
+  /** nodes of the rig, or agents outside it; default: every other node */
+  readonly sources?: readonly (string | RigSource)[];
   /** default: the image's */
   readonly digest?: string;
   readonly maxBytes?: number;
@@ -66,7 +74,7 @@ export interface Rig {
   order(order: RigImport): Promise<{
     readonly names: string[];
     readonly digest: string;
-    readonly sources: { readonly node: string; readonly endpoint: string }[];
+    readonly sources: RigSource[];
     readonly grant: string;
     readonly maxBytes: bigint;
   }>;
@@ -113,7 +121,9 @@ async function startNodes(cleanup: Cleanup, specs: Readonly<Record<string, RigNo
     client,
     async order(order) {
       const names = order.sources ?? Object.keys(nodes).filter((name) => name !== order.target);
-      const sources = names.map((name) => ({ node: name, endpoint: rig.node(name).agent.url }));
+      const sources = names.map((source) =>
+        typeof source === "string" ? { node: source, endpoint: rig.node(source).agent.url } : { ...source },
+      );
       const digest = order.digest ?? order.image.descriptor.digest;
       const maxBytes = order.maxBytes ?? 0;
       const { importGrant } = await signImportGrants(
@@ -149,15 +159,10 @@ async function startNodes(cleanup: Cleanup, specs: Readonly<Record<string, RigNo
   await Promise.all(
     Object.entries(specs).map(async ([name, spec]) => {
       const containerd = await startContainerd({ name, cleanup, ...spec.containerd });
-      const agent = await startAgent({
-        cleanup,
-        containerd,
-        network: await network.addNode(name),
-        tls: { certDir },
-        ...spec.agent,
-      });
+      const link = await network.addNode(name);
+      const agent = await startAgent({ cleanup, containerd, network: link, tls: { certDir }, ...spec.agent });
       const controller = clientOf(agent, await pki.role(ROLES.controller));
-      nodes[name] = { name, containerd, agent, ctr: ctr(containerd), controller };
+      nodes[name] = { name, containerd, agent, network: link, ctr: ctr(containerd), controller };
     }),
   );
   return rig;

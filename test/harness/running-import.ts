@@ -1,0 +1,89 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import {
+  ImportFailureSchema,
+  type ImportProgress,
+  type ImportResult,
+} from "../../proto/gen/tote/agent/v1/agent_pb.ts";
+import type { Rig, RigImport } from "./rig.ts";
+import { GiveUp, waitFor } from "./wait.ts";
+
+/** An import that a test watches and interferes with. */
+export interface RunningImport {
+  /** the agent's last message so far */
+  readonly progress: ImportProgress | undefined;
+  /** how it ends for this caller */
+  readonly result: Promise<ImportResult>;
+  /** Waits until bytes have come in, but not all: the moment at which things go wrong. Throws when it has ended. */
+  untilInTheMiddle(): Promise<ImportProgress>;
+  /** The caller dies: its stream is aborted. */
+  leave(): Promise<void>;
+}
+
+/** How an import failed, as its caller is told. */
+export interface ImportFailed {
+  readonly code: Code;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly bytesResumable: number;
+  /** node names and words of sources that failed */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Starts an import and returns when the agent has answered with its first message. */
+export async function startImport(rig: Rig, order: RigImport): Promise<RunningImport> {
+  const caller = new AbortController();
+  let progress: ImportProgress | undefined;
+  let hasEnded = false;
+  const result = rig.import({
+    ...order,
+    signal: caller.signal,
+    onProgress: (message) => {
+      progress = message;
+      order.onProgress?.(message);
+    },
+  });
+  const settled = result.then(
+    () => (hasEnded = true),
+    () => (hasEnded = true),
+  );
+  const running: RunningImport = {
+    get progress() {
+      return progress;
+    },
+    result,
+    async untilInTheMiddle() {
+      return await waitFor("the import to be in the middle", () => {
+        if (hasEnded) throw new GiveUp("the import has ended");
+        if (progress === undefined || progress.bytesTransferred === 0n) return undefined;
+        if (progress.bytesTotal === 0n || progress.bytesTransferred >= progress.bytesTotal) return undefined;
+        return progress;
+      });
+    },
+    async leave() {
+      caller.abort();
+      await settled;
+    },
+  };
+  await waitFor("the agent to answer an import", () => progress !== undefined || hasEnded);
+  return running;
+}
+
+/** Waits for an import to fail and says how. Throws an Error when it does not fail, or fails without its detail. */
+export async function failureOf(result: Promise<ImportResult>): Promise<ImportFailed> {
+  const error = await result.then(
+    () => undefined,
+    (reason: unknown) => ConnectError.from(reason),
+  );
+  if (error === undefined) throw new Error("the import succeeded, it was expected to fail");
+  const [detail] = error.findDetails(ImportFailureSchema);
+  if (detail === undefined)
+    throw new Error(`the failure has no ImportFailure: ${error.message}`, { cause: error });
+  return {
+    code: error.code,
+    message: error.rawMessage,
+    retryable: detail.retryable,
+    bytesResumable: Number(detail.bytesResumable),
+    sources: new Map(detail.sources.map(({ source, message }) => [source?.node ?? "", message])),
+  };
+}
