@@ -80,27 +80,25 @@ function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter
     wake?.();
   }
 
-  /** Waits for a change until `ready`, for at most `writeStallMs` without one. */
+  /** Waits until `ready`, for at most `writeStallMs` without any change. */
   async function until(ready: () => boolean): Promise<void> {
     while (!ready()) {
       if (gone !== undefined) throw gone;
-      const before = backlog;
-      await change();
-      if (!ready() && gone === undefined && backlog === before) {
-        const waited = `${limits.writeStallMs / 1000} s`;
-        throw new ConnectError(`the client has read nothing for ${waited}`, Code.Canceled);
-      }
+      if ((await change()) || ready()) continue;
+      const waited = `${limits.writeStallMs / 1000} s`;
+      throw new ConnectError(`the client has read nothing for ${waited}`, Code.Canceled);
     }
   }
 
-  async function change(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      timer = setTimeout(resolve, limits.writeStallMs);
-    });
+  /** Resolves with true when something was written or ended, with false when nothing was for `writeStallMs`. */
+  async function change(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    wake = () => resolve(true);
+    const timer = setTimeout(() => resolve(false), limits.writeStallMs);
+    const changed = await promise;
     clearTimeout(timer);
     wake = undefined;
+    return changed;
   }
 
   return {
