@@ -39,6 +39,8 @@ export interface CertificateOptions extends Validity {
   readonly ips?: readonly string[];
   /** default P-256 */
   readonly keyKind?: KeyKind;
+  /** leave out what the certificate may be used for, as old tools do; default false */
+  readonly anyUsage?: boolean;
 }
 
 /** Bytes of a random serial number; RFC 5280 allows 20. */
@@ -78,12 +80,18 @@ export async function issueCertificate(issuer: Identity, options: CertificateOpt
     issuer,
     validity: options,
     extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension(Object.values(EXTENDED_KEY_USAGES)),
+      ...(options.anyUsage === true ? [] : leafUsages(x509)),
       ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
     ],
   });
+}
+
+function leafUsages(x509: typeof X509): readonly X509.Extension[] {
+  return [
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    new x509.ExtendedKeyUsageExtension(Object.values(EXTENDED_KEY_USAGES)),
+  ];
 }
 
 interface SigningRequest {

@@ -66,6 +66,28 @@ describe("parseEndpoint with TLS", () => {
   }
 });
 
+describe("what parseEndpoint says", () => {
+  for (const [value, reason] of [
+    ["10.0.0.7:9090", "is not a URL"],
+    ["http://10.0.0.7:9090", "is not https"],
+    ["https://10.0.0.7", "has no explicit port"],
+    ["https://10.0.0.7:0", "has a port that is not from 1 to 65535"],
+    ["https://10.0.0.7:9090/v1", "has something after the port"],
+    ["https://me@10.0.0.7:9090", "has user information"],
+    ["https://node-a:9090", "has a host that is not an IP address"],
+  ] as const) {
+    it(`${value} ${reason}`, () => {
+      assert.throws(
+        () => parseEndpoint(value, { insecure: false }),
+        (error) =>
+          error instanceof Error &&
+          error.message.startsWith(`endpoint: "${value}" ${reason}`) &&
+          error.message.endsWith(", must be like https://10.0.0.7:9090"),
+      );
+    });
+  }
+});
+
 describe("parseEndpoint without TLS", () => {
   for (const [value, host] of [
     ["http://node-a:9090", "node-a"],

@@ -75,6 +75,12 @@ function der(identity: Identity): string {
   return parseLeafCertificate(identity.cert, "cert").raw.toString("base64");
 }
 
+/** The bytes of a P-256 public key as they stand in its certificate. */
+function pointOf(identity: Identity): Buffer {
+  const { publicKey } = parseLeafCertificate(identity.cert, "cert");
+  return publicKey.export({ type: "spki", format: "der" }).subarray(-65);
+}
+
 /** A token with any header and payload, signed with ES256 by a key of the test's choice. */
 function forge(header: object, payload: unknown, key: string): string {
   const input = `${base64url(header)}.${base64url(payload)}`;
@@ -230,6 +236,19 @@ describe("verifyGrant and the signer's certificate", () => {
     const forged = await issue({}, agent);
     const trusted = [...cas, ...parseCertificates(agent.cert, "agent")];
     await assertRefused("wrong_ca", verify(forgeWithChain([der(forged)], forged), NOW, trusted));
+    const loose = await issue({ dnsNames: ["tote-agent"], anyUsage: true });
+    const forgedToo = await issue({}, loose);
+    const trustedToo = [...cas, ...parseCertificates(loose.cert, "loose")];
+    await assertRefused("wrong_ca", verify(forgeWithChain([der(forgedToo)], forgedToo), NOW, trustedToo));
+  });
+
+  it("refuses the controller's certificate with another key put in", async () => {
+    const attacker = await issue({ dnsNames: ["tote-agent"] });
+    const swapped = Buffer.from(der(controller), "base64");
+    const position = swapped.indexOf(pointOf(controller));
+    assert.ok(position > 0);
+    pointOf(attacker).copy(swapped, position);
+    await assertRefused("wrong_ca", verify(forgeWithChain([swapped.toString("base64")], attacker)));
   });
 
   it("refuses a chain of two that leads to our CA, and its leaf alone", async () => {
@@ -253,6 +272,8 @@ describe("verifyGrant and the signer's certificate", () => {
   it("refuses a certificate or CA that is not valid now, with the same leeway", async () => {
     const late = await issue({ notBefore: NOW - DAY, notAfter: NOW - 61 * SECOND });
     await assertRefused("certificate_expired", verify(await signGrant(CLAIMS, late)));
+    const justOver = await issue({ notBefore: NOW - DAY, notAfter: NOW - 45 * SECOND });
+    assert.equal((await verify(await signGrant(CLAIMS, justOver))).jti, "g-1");
     const early = await issue({ notBefore: NOW + 61 * SECOND });
     await assertRefused("certificate_early", verify(await signGrant(CLAIMS, early)));
     const nearly = await issue({ notBefore: NOW + 45 * SECOND });
@@ -281,6 +302,7 @@ describe("verifyGrant and the signer's certificate", () => {
       [[7], "bad_certificate"],
       [[""], "bad_certificate"],
       [["not base64!"], "bad_certificate"],
+      [[`${good.slice(0, 64)}\n${good.slice(64)}`], "bad_certificate"],
       [[good.replaceAll("=", "").slice(0, -1)], "bad_certificate"],
       [[Buffer.from("hello").toString("base64")], "bad_certificate"],
       [[trailing], "bad_certificate"],

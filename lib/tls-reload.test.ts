@@ -185,6 +185,27 @@ describe("TlsReloader", () => {
     assert.deepEqual(changes, [second]);
   });
 
+  it("does not take a set that changes while it is read", async () => {
+    const changes: TlsMaterial[] = [];
+    const halfOld = { ...second, ca: (await createAuthority({ commonName: "old", ...VALIDITY })).cert };
+    const reads = [halfOld, second, second, second];
+    const reloader = await TlsReloader.open(
+      {
+        files,
+        clock: new StepClock(),
+        onChange: (changed) => changes.push(changed),
+        onError: (error) => assert.fail(describeError(error)),
+        read: async () => reads.shift() ?? assert.fail("one read too many"),
+      },
+      SIGNAL,
+    );
+    await reloader.poll(SIGNAL);
+    assert.deepEqual(changes, []);
+    assert.deepEqual(reloader.current, first);
+    await reloader.poll(SIGNAL);
+    assert.deepEqual(changes, [second]);
+  });
+
   it("looks every ten seconds until it is stopped", async () => {
     const { reloader, changes, clock } = await open();
     const stop = new AbortController();

@@ -16,6 +16,8 @@ export interface TlsReloaderOptions {
   readonly onChange: (material: TlsMaterial) => void;
   /** the files changed to something unusable, or `onChange` failed: said once per problem, the old set stays in use */
   readonly onError: (error: unknown) => void;
+  /** reads the files, default `readTlsFiles` */
+  readonly read?: (files: TlsFiles, signal: AbortSignal) => Promise<TlsMaterial>;
 }
 
 /**
@@ -59,13 +61,13 @@ export class TlsReloader {
 
   /** Looks at the files once. Never throws but for `signal`. */
   async poll(signal: AbortSignal): Promise<void> {
-    const { files, onChange } = this.#options;
+    const { files, onChange, read = readTlsFiles } = this.#options;
     try {
-      const seen = await readTlsFiles(files, signal);
+      const seen = await read(files, signal);
       if (!isSame(seen, this.#current)) {
         checkTlsMaterial(seen, files);
         // a set read across a swap of the link may be half old: take it at the next look
-        if (!isSame(seen, await readTlsFiles(files, signal))) return;
+        if (!isSame(seen, await read(files, signal))) return;
         onChange(seen);
         this.#current = seen;
       }
