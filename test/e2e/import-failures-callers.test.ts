@@ -143,7 +143,7 @@ describe("callers of one import come and go", () => {
   test("an image over the only caller's max_bytes is refused and leaves nothing", async () => {
     const wanted = await onSource("over-the-limit");
     const b = rig.node("b");
-    const before = await stateOf(b);
+    const untouched = await stateOf(b);
     const refused = await failureOf(rig.import({ ...wanted.order, maxBytes: wanted.bytes - 1 }));
     assert.equal(refused.code, Code.ResourceExhausted);
     assert.match(
@@ -151,7 +151,7 @@ describe("callers of one import come and go", () => {
       new RegExp(`has ${wanted.bytes} bytes, more than max_bytes ${wanted.bytes - 1}`),
     );
     assert.equal(refused.retryable, false);
-    await assertUnchanged(b, before);
+    await assertUnchanged(b, untouched);
     const result = await rig.import({ ...wanted.order, maxBytes: wanted.bytes });
     await assertSalvaged(b, wanted, result);
   });
