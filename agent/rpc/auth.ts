@@ -117,15 +117,13 @@ function isAction(name: string): name is Action {
 
 function authorizeRoles(caller: Caller, name: string, roles: readonly Role[]): void {
   if (caller.kind === "anyone") return;
+  if (caller.kind === "role" && roles.includes(caller.role)) return;
   const allowed = roles.length === 0 ? "nobody may" : `allowed: ${roles.join(", ")}`;
-  if (caller.kind === "refused") {
-    throw new ConnectError(
-      `no role may be taken from the caller of ${name}: ${caller.reason}; ${allowed}`,
-      Code.PermissionDenied,
-    );
-  }
-  if (roles.includes(caller.role)) return;
-  throw new ConnectError(`${caller.role} may not call ${name}; ${allowed}`, Code.PermissionDenied);
+  const refusal =
+    caller.kind === "role"
+      ? `${caller.role} may not call ${name}`
+      : `${name} needs a role, but ${caller.reason}`;
+  throw new ConnectError(`${refusal}; ${allowed}`, Code.PermissionDenied);
 }
 
 function callerOfCertificate(socket: TLSSocket): Caller {

@@ -19,6 +19,11 @@ export class Readiness {
     return this.#state;
   }
 
+  /** Loops over `watch` that run now. */
+  get watchers(): number {
+    return this.#listeners.size;
+  }
+
   setReady(): void {
     this.#set({ ready: true, reason: "" });
   }
