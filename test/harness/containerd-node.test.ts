@@ -7,13 +7,16 @@ import { assertImageRuns } from "./assert-image.ts";
 import { createCleanup } from "./cleanup.ts";
 import { startContainerd } from "./containerd-node.ts";
 import type { ContainerdNode } from "./containerd-node.ts";
-import { imageStatus, listImages, removeImage } from "./cri.ts";
+import { imageStatus, listImages, pullImage, removeImage } from "./cri.ts";
 import { ctr } from "./ctr.ts";
 import { buildImage, buildRunnableImage } from "./image-builder.ts";
 import { buildIndex } from "./image-index.ts";
 import { isAlive } from "./leftovers.ts";
 import { loadImage } from "./load-image.ts";
+import { createNetwork } from "./netns.ts";
 import { writeOciArchive } from "./oci-archive.ts";
+import { startRegistry } from "./registry.ts";
+import { run } from "./run.ts";
 
 const name = "registry.test:5000/app:v1";
 
@@ -157,10 +160,26 @@ void test("the native snapshotter serves as CRI's, too", async (t) => {
   await assertImageRuns(node, name, "native");
 });
 
-void test("a daemon that cannot start is reported with its log", async (t) => {
+void test("a daemon that cannot start is reported with what it said", async (t) => {
   const cleanup = createCleanup(t);
-  const start = startContainerd({ name: "a", cleanup, env: { PATH: "/nonexistent" } });
-  await assert.rejects(start, /containerd a did not start; its log:|cannot start containerd a/);
+  const lan = await createNetwork({ cleanup });
+  const network = await lan.addNode("a");
+  await lan.close();
+  const start = startContainerd({ name: "a", cleanup, network });
+  await assert.rejects(start, /containerd a did not start; its log:\nnsenter: cannot open .*No such file/);
+});
+
+void test("a daemon runs in the network namespace given, and pulls over it", async (t) => {
+  const cleanup = createCleanup(t);
+  const lan = await createNetwork({ cleanup });
+  const network = await lan.addNode("a");
+  const node = await startContainerd({ name: "a", cleanup, network });
+  assert.match((await run("ip", ["netns", "pids", network.netns])).stdout, new RegExp(`^${node.pid}$`, "m"));
+  const registry = await startRegistry({ cleanup, host: lan.hostIp });
+  await registry.add("app:v1", await buildRunnableImage({ output: "over the network" }));
+  await registry.attach(node, "registry.test:5000");
+  await pullImage(node, name);
+  await assertImageRuns(node, name, "over the network");
 });
 
 /** Blob files on disk, without asking containerd. */

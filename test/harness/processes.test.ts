@@ -72,6 +72,15 @@ void test("run fails with exit code, command and words of the program", async ()
   });
 });
 
+void test("run says that a command could not be started, and leaves no timer behind", async () => {
+  const started = process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+  await assert.rejects(
+    run("/nonexistent/program", ["-x"]),
+    /"\/nonexistent\/program -x" failed: spawn .* ENOENT/,
+  );
+  assert.equal(process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length, started);
+});
+
 void test("run ends a command that takes too long, or whose signal is aborted", async () => {
   const { command, args } = node("setInterval(() => {}, 1000)");
   await assert.rejects(run(command, args, { timeoutMs: 200 }), /was ended by SIGKILL/);

@@ -54,12 +54,13 @@ export async function run(
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     env: { ...harnessConfig().inherited, ...env },
     killSignal: "SIGKILL",
-    timeout: timeoutMs,
     ...(cwd !== undefined && { cwd }),
     ...(signal !== undefined && { signal }),
   });
+  // not spawn's own timeout: that one keeps this process alive when the command could not be started
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const ended = new Promise<{ code: number | null; reason: string; cause?: unknown }>((resolve) => {
-    child.once("error", (cause) => resolve({ code: null, reason: "did not run to its end", cause }));
+    child.once("error", (cause) => resolve({ code: null, reason: `failed: ${cause.message}`, cause }));
     child.once("close", (code, by) => {
       resolve({ code, reason: by === null ? `exited with code ${code}` : `was ended by ${by}` });
     });
@@ -69,7 +70,7 @@ export async function run(
     text(child.stderr),
     ended,
     feed(child.stdin, input),
-  ]);
+  ]).finally(() => clearTimeout(timer));
   signal?.throwIfAborted();
   if (code !== 0) throw new CommandError(command, args, { code, stdout, stderr, reason }, { cause });
   return { stdout, stderr };
