@@ -58,14 +58,18 @@ export class Housekeeper {
     }
   }
 
-  /** Right away what an agent before this one left of exports; after the grace time what it left of imports. */
+  /**
+   * Right away what an agent before this one left of exports; after the grace time what it left of imports, not what
+   * imports of this one keep for a next try: that lives for its hour.
+   */
   async #removeLeases(signal: AbortSignal): Promise<void> {
+    const startedAt = this.#clock.now();
     await this.#retry(signal, () => this.#agent.sessions.removeStale(signal));
     await this.#clock.sleep(this.#config.orphanGraceMs, signal);
-    await this.#retry(signal, () => this.#agent.imports.sweep(0, signal));
+    await this.#retry(signal, () => this.#agent.imports.sweep(startedAt, signal));
     for (;;) {
       await this.#clock.sleep(SWEEP_INTERVAL_MS, signal);
-      await this.#retry(signal, () => this.#agent.imports.sweep(RESUME_TTL_MS, signal));
+      await this.#retry(signal, () => this.#agent.imports.sweep(this.#clock.now() - RESUME_TTL_MS, signal));
     }
   }
 

@@ -50,12 +50,15 @@ export class ImportLeases {
     await this.#containerd.leases.delete(runningId(digest), options);
   }
 
-  /** Digests of images for which there is a lease, with the time it was made. */
+  /** Digests of images for which there is a lease, with the time that the last one was made. */
   async list(options: CallOptions): Promise<ReadonlyMap<string, Date>> {
     const found = new Map<string, Date>();
     for (const lease of await this.#containerd.leases.list(options)) {
       const match = /^tote-(?:import|resume)-([0-9a-f]{64})$/.exec(lease.id);
-      if (match?.[1] !== undefined) found.set(`sha256:${match[1]}`, lease.createdAt ?? new Date(0));
+      if (match?.[1] === undefined) continue;
+      const digest = `sha256:${match[1]}`;
+      const createdAt = lease.createdAt ?? new Date(0);
+      if (createdAt >= (found.get(digest) ?? createdAt)) found.set(digest, createdAt);
     }
     return found;
   }

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { orAbort } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import { MAX_IMPORTS, PROGRESS_INTERVAL_MS, RESUME_TTL_MS, SOURCE_TOUCH_MS } from "../limits.ts";
+import { MAX_IMPORTS, PROGRESS_INTERVAL_MS, RESUME_TTL_MS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { ImageImporter } from "./image-importer.ts";
 import type { ImageRecorder } from "./image-recorder.ts";
@@ -11,7 +11,9 @@ import { ImportError, StopReason, toImportError } from "./import-error.ts";
 import { ImportJob, type ImportOrder, type ImportOutcome, type ImportResult } from "./import-job.ts";
 import type { ImportLeases } from "./import-leases.ts";
 import type { ImportProgress } from "./import-progress.ts";
+import { KeyedLock } from "./keyed-lock.ts";
 import type { OpenBlob } from "./peer.ts";
+import { keepSources } from "./source-heartbeat.ts";
 
 /** What a caller is told. */
 export type ImportEvent =
@@ -49,6 +51,8 @@ export interface ImportManagerOptions {
 export class ImportManager {
   readonly #options: ImportManagerOptions;
   readonly #jobs = new Map<string, ImportJob>();
+  /** by digest: no lease is removed while an import takes it up */
+  readonly #leaseLocks = new KeyedLock();
   #isClosing = false;
 
   constructor(options: ImportManagerOptions) {
@@ -90,23 +94,20 @@ export class ImportManager {
       await job.ended;
       return true;
     }
-    const { leases } = this.#options;
-    if (!(await leases.list({ signal })).has(digest)) return false;
-    await leases.release(digest, { signal, sync: true });
-    return true;
+    if (!(await this.#options.leases.list({ signal })).has(digest)) return false;
+    return await this.#releaseUnused(digest, signal);
   }
 
   /**
    * Removes leases that nobody resumed; blobs, ingests and snapshots that only they held go with them.
-   * @param maxAgeMs only leases older than this; 0 means all that no import runs for
+   * @param createdBefore only leases older than this, in milliseconds since 1970
    */
-  async sweep(maxAgeMs: number, signal: AbortSignal): Promise<void> {
-    const { leases, clock, logger } = this.#options;
-    const now = clock.now();
+  async sweep(createdBefore: number, signal: AbortSignal): Promise<void> {
+    const { leases, logger } = this.#options;
     for (const [digest, createdAt] of await leases.list({ signal })) {
-      if (this.#jobs.has(digest) || now - createdAt.getTime() < maxAgeMs) continue;
-      await leases.release(digest, { signal, sync: true });
-      logger.info("removed an import that nobody resumed", { digest });
+      if (createdAt.getTime() >= createdBefore) continue;
+      const isGone = await this.#releaseUnused(digest, signal);
+      if (isGone) logger.info("removed an import that nobody resumed", { digest });
     }
   }
 
@@ -120,6 +121,15 @@ export class ImportManager {
     timer.abort();
     for (const job of this.#jobs.values()) job.stop(StopReason.shutdown);
     await Promise.all(ends);
+  }
+
+  /** Removes an image's leases and what only they hold, unless an import runs; answers whether it did. */
+  async #releaseUnused(digest: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#leaseLocks.run(digest, signal, async () => {
+      if (this.#jobs.has(digest)) return false;
+      await this.#options.leases.release(digest, { signal, sync: true });
+      return true;
+    });
   }
 
   async #startOrJoin(order: ImportOrder, signal: AbortSignal): Promise<ImportJob> {
@@ -192,9 +202,9 @@ export class ImportManager {
     const { digest, signal, progress } = job;
     await recorder.checkTags(job.names, digest, signal);
     const facts = await readFacts(signal);
-    const lease = await leases.begin(digest, { signal });
+    const lease = await this.#leaseLocks.run(digest, signal, () => leases.begin(digest, { signal }));
     const touching = new AbortController();
-    const touch = this.#touchSources(job, AbortSignal.any([signal, touching.signal]));
+    const touch = keepSources(job, this.#options, AbortSignal.any([signal, touching.signal]));
     try {
       const tree = await importer.transfer(facts, {
         digest,
@@ -225,32 +235,6 @@ export class ImportManager {
     } finally {
       touching.abort();
       await touch;
-    }
-  }
-
-  /** Keeps every source's lease and grant alive while the import runs, those included that are only there for a fall. */
-  async #touchSources(job: ImportJob, signal: AbortSignal): Promise<void> {
-    const { openBlob, clock } = this.#options;
-    while (!signal.aborted) {
-      await Promise.all(
-        job.pool.alive.map(async ({ endpoint }) => {
-          const request = {
-            endpoint,
-            digest: job.digest,
-            offset: 0,
-            imageDigest: job.digest,
-            grant: job.exportGrant,
-            signal,
-          };
-          try {
-            for await (const message of openBlob(request)) if ("size" in message) break;
-          } catch (error) {
-            // a source that is not there shows when it is needed
-            this.#options.logger.debug("source does not answer", { endpoint, error });
-          }
-        }),
-      );
-      await clock.sleep(SOURCE_TOUCH_MS, signal).catch(() => undefined);
     }
   }
 
