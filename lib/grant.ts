@@ -13,7 +13,7 @@ import { parseLeafCertificate } from "./pem.ts";
 /** How far the clocks of two nodes may differ, in seconds. */
 export const GRANT_LEEWAY_SECONDS = 60;
 
-/** Longest grant that is looked at, in characters; one for an image of 1000 layers has about 180 thousand. */
+/** Longest grant that is looked at, in characters; one for an image of 1000 layers has about 135 thousand. */
 export const MAX_GRANT_LENGTH = 1024 * 1024;
 
 /** What a grant is checked against. */
