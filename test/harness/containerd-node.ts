@@ -11,13 +11,11 @@ import { criAnswers } from "./cri.ts";
 import { containerdPrograms as containerdProcesses, killProcessesOf, unmountBelow } from "./leftovers.ts";
 import type { NetworkNode } from "./netns.ts";
 import { hostPlatform } from "./platform.ts";
+import type { ContainerdVersion } from "./config.ts";
 import { commandLine, startProcess } from "./processes.ts";
 import type { RunningProcess } from "./processes.ts";
 import { run } from "./run.ts";
 import { GiveUp, waitFor } from "./wait.ts";
-
-/** containerd release lines the tests know; "1.6" is the one installed by Debian 12. */
-export type ContainerdVersion = "1.6" | "1.7" | "2.1";
 
 /** Options of startContainerd. */
 export interface ContainerdOptions {

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { fetchContainerd, readVersion } from "../setup/fetch-containerd.ts";
-import { harnessConfig } from "./config.ts";
-import type { ContainerdVersion } from "./containerd-node.ts";
+import { harnessConfig, type ContainerdVersion } from "./config.ts";
 
 /** Where the programs of a containerd release are. */
 export interface ContainerdPrograms {
