@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createCleanup } from "./cleanup.ts";
 import type { TestLike } from "./cleanup.ts";
-import { isAlive } from "./leftovers.ts";
+import { containerdProgramNames, findProcesses, isAlive } from "./leftovers.ts";
 import { createNetwork } from "./netns.ts";
 import { startProcess } from "./processes.ts";
 import type { RunningProcess } from "./processes.ts";
@@ -47,12 +47,7 @@ async function assertNothingLeft({ directory, netns, pid }: Held): Promise<void>
   assert.ok(!existsSync(directory), `${directory} is still there`);
   assert.ok(!readFileSync("/proc/self/mounts", "utf8").includes(directory), "mounts are left");
   assert.ok(!isAlive(pid), "containerd still runs");
-  // ps(1) fails when it finds nothing; pgrep lists only others' command lines
-  const processes = await run("ps", ["-eo", "stat,args"]);
-  const left = processes.stdout
-    .split("\n")
-    .filter((line) => line.includes(directory) && !line.startsWith("Z"));
-  assert.deepEqual(left, []);
+  assert.deepEqual(findProcesses(directory, containerdProgramNames), []);
   const namespaces = await run("ip", ["netns", "list"]);
   assert.ok(!namespaces.stdout.includes(netns), `${netns} is still there`);
 }

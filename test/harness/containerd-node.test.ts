@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { assertImageRuns } from "./assert-image.ts";
 import { createCleanup } from "./cleanup.ts";
@@ -11,7 +11,7 @@ import { imageStatus, listImages, pullImage, removeImage } from "./cri.ts";
 import { ctr } from "./ctr.ts";
 import { buildImage, buildRunnableImage } from "./image-builder.ts";
 import { buildIndex } from "./image-index.ts";
-import { isAlive } from "./leftovers.ts";
+import { containerdProgramNames, findProcesses, isAlive } from "./leftovers.ts";
 import { loadImage } from "./load-image.ts";
 import { createNetwork } from "./netns.ts";
 import { writeOciArchive } from "./oci-archive.ts";
@@ -54,10 +54,15 @@ void test("an image is loaded, survives garbage collection and runs; stop leaves
   await ctr(node).exec(["run", "-d", "--runc-root", node.runcRoot, name, id, "/bin/sleep", "600"]);
   const container = Number((await ctr(node).exec(["tasks", "ls"])).match(/sleeper\s+(\d+)/)?.[1]);
   assert.ok(isAlive(container));
-  const { pid } = node;
+  const directory = dirname(node.root);
+  const running = findProcesses(directory, containerdProgramNames);
+  assert.ok(
+    running.length >= 3 && [node.pid, container].every((pid) => running.includes(pid)),
+    "daemon, shim and container",
+  );
   await node.stop();
-  assert.deepEqual([isAlive(pid), isAlive(container)], [false, false]);
-  assert.ok(!existsSync(join(node.root, "..")));
+  assert.deepEqual(running.filter(isAlive), []);
+  assert.ok(!existsSync(directory));
   assert.ok(!readFileSync("/proc/self/mounts", "utf8").includes(node.root));
 });
 

@@ -8,7 +8,7 @@ import { containerdConfig } from "./containerd-config.ts";
 import { containerdPrograms } from "./containerd-version.ts";
 import type { ContainerdPrograms } from "./containerd-version.ts";
 import { criAnswers } from "./cri.ts";
-import { containerdPrograms as containerdProcesses, killProcessesOf, unmountBelow } from "./leftovers.ts";
+import { containerdProgramNames, killProcessesOf, unmountBelow } from "./leftovers.ts";
 import type { NetworkNode } from "./netns.ts";
 import { hostPlatform } from "./platform.ts";
 import type { ContainerdVersion } from "./config.ts";
@@ -183,7 +183,7 @@ async function ready(daemon: RunningProcess, socket: string, signal: AbortSignal
 /** Ends what is left of a containerd whose daemon is gone or about to go, and removes its folder. */
 function clear(dir: string, paths: { readonly state: string; readonly runcRoot: string }): void {
   const shimSockets = findShimSockets(join(paths.state, "io.containerd.runtime.v2.task"));
-  killProcessesOf(dir, containerdProcesses);
+  killProcessesOf(dir, containerdProgramNames);
   deleteContainers(paths.runcRoot);
   for (const path of shimSockets) rmSync(path, { force: true });
   unmountBelow(dir);

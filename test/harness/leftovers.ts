@@ -9,9 +9,9 @@ import process from "node:process";
 export const runDirectoryPrefix = "tote-test-";
 
 /** what a containerd consists of */
-export const containerdPrograms: readonly string[] = ["containerd", "containerd-shim-runc-v2", "runc"];
+export const containerdProgramNames: readonly string[] = ["containerd", "containerd-shim-runc-v2", "runc"];
 /** what runs start; nothing else is ever ended by its command line */
-const runPrograms: readonly string[] = [...containerdPrograms, "node", "docker-registry", "nsenter"];
+const runPrograms: readonly string[] = [...containerdProgramNames, "node", "docker-registry", "nsenter"];
 
 /** Says whether a process exists (a zombie does not). */
 export function isAlive(pid: number): boolean {
@@ -34,25 +34,30 @@ export function sweepRunDirectories(base: string): void {
   }
 }
 
-/** Kills (SIGKILL) those `programs` whose command line names a path below `directory`, and their descendants; waits for their end. */
+/** Kills (SIGKILL) what findProcesses finds and waits for its end. */
 export function killProcessesOf(directory: string, programs: readonly string[]): void {
-  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  const doomed = findProcesses(directory, programs);
+  for (const pid of doomed) signal(pid, "SIGKILL");
+  waitForEnd(doomed, 3000);
+}
+
+/** Process ids of those `programs` whose command line names a path below `directory`, and of their descendants. */
+export function findProcesses(directory: string, programs: readonly string[]): readonly number[] {
   const parents = new Map<number, number>();
-  const doomed = new Set<number>();
-  for (const pid of pids) {
+  const found = new Set<number>();
+  for (const pid of readdirSync("/proc").map(Number).filter(Number.isInteger)) {
     const stat = readProc(pid, "stat");
-    if (stat === undefined) continue;
+    if (stat === undefined || stateOf(stat) === "Z") continue;
     parents.set(pid, parentOf(stat));
     const command = (readProc(pid, "cmdline") ?? "").split("\0");
-    if (programs.includes(basename(command[0] ?? "")) && names(command, directory)) doomed.add(pid);
+    if (programs.includes(basename(command[0] ?? "")) && names(command, directory)) found.add(pid);
   }
-  for (let size = -1; size !== doomed.size;) {
-    size = doomed.size;
-    for (const [pid, parent] of parents) if (doomed.has(parent)) doomed.add(pid);
+  for (let size = -1; size !== found.size;) {
+    size = found.size;
+    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
   }
-  doomed.delete(process.pid);
-  for (const pid of doomed) signal(pid, "SIGKILL");
-  waitForEnd([...doomed], 3000);
+  found.delete(process.pid);
+  return [...found];
 }
 
 /** Unmounts everything mounted at or below `directory`, deepest first. */
