@@ -26,7 +26,7 @@ describe("tote", () => {
   it("prints the version of package.json, as text and as JSON", async () => {
     const contents: unknown = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
     assert.ok(typeof contents === "object" && contents !== null && "version" in contents);
-    assert.deepEqual(await run("version"), { code: 0, out: `tote ${contents.version}\n`, err: "" });
+    assert.deepEqual(await run("version"), { code: 0, out: `tote ${String(contents.version)}\n`, err: "" });
     assert.deepEqual(JSON.parse((await run("version", "--json")).out), { version: contents.version });
     assert.equal((await run("version", "--xml")).code, 2);
   });
