@@ -162,12 +162,13 @@ export async function startRegistry(options: {
       password = Buffer.from(`${user}:${secret}`).toString("base64");
     },
     heal,
-    attach: (node, name) => writeHostsToml(node, name, url),
+    attach: (node, name) => attachRegistry(node, name, url),
     close,
   };
 }
 
-async function writeHostsToml(node: ContainerdNode, host: string, url: string): Promise<void> {
+/** Writes hosts.toml so that this node's CRI pulls from `host` go to the registry at `url`. */
+export async function attachRegistry(node: ContainerdNode, host: string, url: string): Promise<void> {
   const folder = join(node.configPath, host);
   await mkdir(folder, { recursive: true });
   const server = JSON.stringify(url);

@@ -23,6 +23,8 @@ import { createPki, type Pki } from "./pki.ts";
 /** Settings of one node of a rig. */
 export interface RigNodeSpec {
   readonly containerd?: Omit<ContainerdOptions, "name" | "cleanup">;
+  /** give containerd a network namespace of its own too, from where it reaches registries; default: the host's */
+  readonly containerdOnNetwork?: boolean;
   readonly agent?: Pick<AgentOptions, "args" | "env" | "wrapper">;
 }
 
@@ -33,6 +35,8 @@ export interface RigNode {
   readonly agent: AgentProcess;
   /** the agent's end of the network */
   readonly network: NetworkNode;
+  /** containerd's end of the network, if it has one */
+  readonly containerdNetwork: NetworkNode | undefined;
   readonly ctr: Ctr;
   /** calls its agent as the controller */
   readonly controller: Client<typeof AgentService>;
@@ -88,8 +92,10 @@ export async function startRig(test: TestLike, specs: Readonly<Record<string, Ri
 }
 
 /** Starts nodes that several tests use one after the other; `cleanup.run()` ends them. */
-export async function startSharedRig(specs: Readonly<Record<string, RigNodeSpec>>): Promise<Rig> {
-  const cleanup = createCleanup();
+export async function startSharedRig(
+  specs: Readonly<Record<string, RigNodeSpec>>,
+  cleanup: Cleanup = createCleanup(),
+): Promise<Rig> {
   try {
     return await startNodes(cleanup, specs);
   } catch (error) {
@@ -158,11 +164,19 @@ async function startNodes(cleanup: Cleanup, specs: Readonly<Record<string, RigNo
   };
   await Promise.all(
     Object.entries(specs).map(async ([name, spec]) => {
-      const containerd = await startContainerd({ name, cleanup, ...spec.containerd });
+      const containerdNetwork =
+        spec.containerdOnNetwork === true ? await network.addNode(`${name}-containerd`) : undefined;
+      const containerd = await startContainerd({
+        name,
+        cleanup,
+        ...(containerdNetwork !== undefined && { network: containerdNetwork }),
+        ...spec.containerd,
+      });
       const link = await network.addNode(name);
       const agent = await startAgent({ cleanup, containerd, network: link, tls: { certDir }, ...spec.agent });
       const controller = clientOf(agent, await pki.role(ROLES.controller));
-      nodes[name] = { name, containerd, agent, network: link, ctr: ctr(containerd), controller };
+      const tool = ctr(containerd);
+      nodes[name] = { name, containerd, agent, network: link, containerdNetwork, ctr: tool, controller };
     }),
   );
   return rig;
