@@ -33,6 +33,8 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     return 2;
   }
   const { config } = parsed;
+  // whoever read the log is gone: no reason to stop
+  process.stdout.on("error", () => undefined);
   const logger = createLogger({
     name: "agent",
     level: config.logLevel,
