@@ -14,7 +14,9 @@ export interface RunningImport {
   readonly progress: ImportProgress | undefined;
   /** how it ends for this caller */
   readonly result: Promise<ImportResult>;
-  /** Waits until bytes have come in, but not all: the moment at which things go wrong. Throws when it has ended. */
+  /** Waits for a progress message that `holds`. Throws when the import has ended. */
+  until(what: string, holds: (progress: ImportProgress) => boolean): Promise<ImportProgress>;
+  /** Waits until bytes of layers have come in, but not all: when things go wrong. Throws when it has ended. */
   untilInTheMiddle(): Promise<ImportProgress>;
   /** The caller dies: its stream is aborted. */
   leave(): Promise<void>;
@@ -29,6 +31,9 @@ export interface ImportFailed {
   /** node names and words of sources that failed */
   readonly sources: ReadonlyMap<string, string>;
 }
+
+/** More than the manifest and configuration of any image of the tests. */
+const METADATA_BYTES = 100_000n;
 
 /** Starts an import and returns when the agent has answered with its first message. */
 export async function startImport(rig: Rig, order: RigImport): Promise<RunningImport> {
@@ -52,14 +57,18 @@ export async function startImport(rig: Rig, order: RigImport): Promise<RunningIm
       return progress;
     },
     result,
-    async untilInTheMiddle() {
-      return await waitFor("the import to be in the middle", () => {
-        if (hasEnded) throw new GiveUp("the import has ended");
-        if (progress === undefined || progress.bytesTransferred === 0n) return undefined;
-        if (progress.bytesTotal === 0n || progress.bytesTransferred >= progress.bytesTotal) return undefined;
-        return progress;
+    async until(what, holds) {
+      return await waitFor(what, () => {
+        if (hasEnded) throw new GiveUp(`the import has ended, in vain for ${what}`);
+        return progress !== undefined && holds(progress) ? progress : undefined;
       });
     },
+    untilInTheMiddle: () =>
+      running.until(
+        "the import to be in the middle",
+        ({ bytesTransferred, bytesTotal }) =>
+          bytesTransferred > METADATA_BYTES && bytesTransferred < bytesTotal,
+      ),
     async leave() {
       caller.abort();
       await settled;
