@@ -1,3 +1,4 @@
+import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { type ContextKey, type Interceptor, createContextKey } from "@connectrpc/connect";
 
 /**
@@ -35,9 +36,16 @@ export function createRawBytesInterceptor(): Interceptor {
   return (next) => async (req) => {
     const response = await next(req);
     const taken = req.contextValues.get(rawBytesKey);
-    if (!response.stream || taken === undefined || !isBinary(req.header)) return response;
+    if (!response.stream || taken === undefined) return response;
+    if (!isBinary(req.header) || !hasData(response.method.output)) return response;
     return { ...response, message: takeData(response.message, taken) };
   };
+}
+
+function hasData(message: DescMessage): boolean {
+  return message.fields.some(
+    ({ name, number, scalar }) => name === "data" && number === DATA_FIELD && scalar === ScalarType.BYTES,
+  );
 }
 
 function isBinary(header: Headers): boolean {

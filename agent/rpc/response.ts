@@ -3,6 +3,8 @@ import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
+import { setImmediate } from "node:timers/promises";
+
 import type { RpcLimits } from "./limits.ts";
 import { type RawBytes, restoreData } from "./raw-bytes.ts";
 
@@ -67,8 +69,13 @@ interface BodyWriter {
   release(): void;
 }
 
+/** After so many messages or bytes in a row, other work gets its turn, even if the socket takes everything at once. */
+const TURN_MESSAGES = 32;
+const TURN_BYTES = 256 * 1024;
+
 function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter {
   let backlog = 0;
+  let turn = { messages: 0, bytes: 0 };
   let gone: ConnectError | undefined;
   let wake: (() => void) | undefined;
   out.on("close", onClose);
@@ -107,12 +114,18 @@ function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter
       out.cork();
       for (const piece of pieces) {
         backlog += piece.byteLength;
+        turn.bytes += piece.byteLength;
         out.write(piece, () => {
           backlog -= piece.byteLength;
           wake?.();
         });
       }
       out.uncork();
+      turn.messages += 1;
+      if (turn.messages >= TURN_MESSAGES || turn.bytes >= TURN_BYTES) {
+        turn = { messages: 0, bytes: 0 };
+        await setImmediate();
+      }
       if (backlog > limits.writeAheadBytes) await until(() => backlog <= limits.writeAheadBytes);
     },
     async end() {

@@ -14,13 +14,16 @@ import type { BlobMessage, BlobRequest } from "./peer.ts";
 
 /** What to read and how. */
 export interface BlobStreamOptions extends BlobRequest {
-  /** our certificate and whom to trust; absent for http endpoints */
+  /** our certificate and whom to trust; absent for http endpoints, and when `agent` has it */
   readonly tls?: ConnectionOptions;
   /** until a connection stands, TLS included, in milliseconds; default CONNECT_TIMEOUT_MS */
   readonly connectTimeoutMs?: number;
   /** longest silence of the other side while we wait for it, in milliseconds; default IDLE_TIMEOUT_MS */
   readonly idleTimeoutMs?: number;
-  /** keeps connections for the next blob, an https.Agent for https endpoints; default: a connection for this blob */
+  /**
+   * Keeps connections for the next blob; default: a connection for this blob. For https endpoints an https.Agent made
+   * with the TLS options: Node closes connections whose `checkServerIdentity` came with the request.
+   */
   readonly agent?: http.Agent;
 }
 
