@@ -5,7 +5,7 @@ import { startAgent } from "./agent-process.ts";
 import type { AgentOptions, AgentProcess } from "./agent-process.ts";
 import { createCleanup } from "./cleanup.ts";
 import { startContainerd } from "./containerd-node.ts";
-import { isAlive } from "./leftovers.ts";
+import { isAlive } from "./process-table.ts";
 import { createNetwork } from "./netns.ts";
 
 const program = fileURLToPath(new URL("fixtures/fake-agent.ts", import.meta.url));

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createCleanup } from "./cleanup.ts";
 import type { TestLike } from "./cleanup.ts";
-import { containerdProgramNames, findProcesses, isAlive } from "./leftovers.ts";
+import { containerdProgramNames } from "./leftovers.ts";
+import { findProcesses, isAlive } from "./process-table.ts";
 import { createNetwork } from "./netns.ts";
 import { startProcess } from "./processes.ts";
 import type { RunningProcess } from "./processes.ts";
@@ -19,6 +20,7 @@ interface Held {
   readonly directory: string;
   readonly netns: string;
   readonly pid: number;
+  readonly shimSocket: string;
 }
 
 async function hold(t: TestLike): Promise<{ readonly holder: RunningProcess; readonly held: Held }> {
@@ -43,11 +45,12 @@ async function hold(t: TestLike): Promise<{ readonly holder: RunningProcess; rea
   return { holder, held };
 }
 
-async function assertNothingLeft({ directory, netns, pid }: Held): Promise<void> {
+async function assertNothingLeft({ directory, netns, pid, shimSocket }: Held): Promise<void> {
   assert.ok(!existsSync(directory), `${directory} is still there`);
   assert.ok(!readFileSync("/proc/self/mounts", "utf8").includes(directory), "mounts are left");
   assert.ok(!isAlive(pid), "containerd still runs");
   assert.deepEqual(findProcesses(directory, containerdProgramNames), []);
+  assert.ok(!existsSync(shimSocket), `${shimSocket} is still there`);
   const namespaces = await run("ip", ["netns", "list"]);
   assert.ok(!namespaces.stdout.includes(netns), `${netns} is still there`);
 }

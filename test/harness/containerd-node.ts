@@ -1,14 +1,14 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cleanup } from "./cleanup.ts";
 import { harnessConfig } from "./config.ts";
 import { containerdConfig } from "./containerd-config.ts";
+import { containerdPaths } from "./containerd-paths.ts";
 import { containerdPrograms } from "./containerd-version.ts";
 import type { ContainerdPrograms } from "./containerd-version.ts";
 import { criAnswers } from "./cri.ts";
-import { containerdProgramNames, killProcessesOf, unmountBelow } from "./leftovers.ts";
+import { clearContainerd } from "./leftovers.ts";
 import type { NetworkNode } from "./netns.ts";
 import { hostPlatform } from "./platform.ts";
 import type { ContainerdVersion } from "./config.ts";
@@ -80,27 +80,19 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   const { name, cleanup, snapshotter = "overlayfs", signal } = options;
   const programs = await containerdPrograms(options.version, signal);
   const dir = options.dir ?? join(cleanup.directory(), name);
-  const paths = {
-    root: join(dir, "root"),
-    state: join(dir, "state"),
-    socket: join(dir, "containerd.sock"),
-    scratch: join(dir, "scratch"),
-    configPath: join(dir, "certs.d"),
-    runcRoot: join(dir, "runc"),
-  };
+  const paths = containerdPaths(dir);
   for (const path of [paths.root, paths.scratch, paths.configPath]) await mkdir(path, { recursive: true });
   const forget = cleanup.add({
     name: `clear ${dir}`,
-    undo: () => Promise.resolve(clear(dir, paths)),
-    undoNow: () => clear(dir, paths),
+    undo: () => Promise.resolve(clearContainerd(dir)),
+    undoNow: () => clearContainerd(dir),
   });
   if (options.tmpfsSize !== undefined) {
     await run("mount", ["-t", "tmpfs", "-o", `size=${options.tmpfsSize}`, "tmpfs", paths.root], { signal });
   }
-  const config = join(dir, "config.toml");
   const { os, architecture } = hostPlatform();
   await writeFile(
-    config,
+    paths.config,
     containerdConfig({
       ...paths,
       major: programs.version.startsWith("1.") ? 1 : 2,
@@ -111,7 +103,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
       platform: `${os}/${architecture}`,
     }),
   );
-  const start = (): RunningProcess => startDaemon(options, programs, config);
+  const start = (): RunningProcess => startDaemon(options, programs, paths.config);
   let daemon = start();
   await ready(daemon, paths.socket, signal);
 
@@ -137,7 +129,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     },
     async stop() {
       await daemon.stop();
-      clear(dir, paths);
+      clearContainerd(dir);
       forget();
     },
   };
@@ -178,43 +170,4 @@ async function ready(daemon: RunningProcess, socket: string, signal: AbortSignal
     await daemon.stop();
     throw new Error(`${daemon.name} did not start; its log:\n${log}`, { cause: error });
   }
-}
-
-/** Ends what is left of a containerd whose daemon is gone or about to go, and removes its folder. */
-function clear(dir: string, paths: { readonly state: string; readonly runcRoot: string }): void {
-  const shimSockets = findShimSockets(join(paths.state, "io.containerd.runtime.v2.task"));
-  killProcessesOf(dir, containerdProgramNames);
-  deleteContainers(paths.runcRoot);
-  for (const path of shimSockets) rmSync(path, { force: true });
-  unmountBelow(dir);
-  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
-}
-
-/** Removes what runc keeps of containers whose processes are gone (cgroups, state). */
-function deleteContainers(runcRoot: string): void {
-  for (const namespace of list(runcRoot)) {
-    const root = join(runcRoot, namespace);
-    for (const id of list(root))
-      execFileSync("runc", ["--root", root, "delete", "--force", id], { stdio: "pipe" });
-  }
-}
-
-/** Shims make their sockets in /run/containerd/s whatever containerd's state directory is, and say so in their bundle. */
-function findShimSockets(tasks: string): readonly string[] {
-  const found: string[] = [];
-  for (const namespace of list(tasks)) {
-    for (const id of list(join(tasks, namespace))) {
-      for (const file of ["address", "bootstrap.json"]) {
-        const path = join(tasks, namespace, id, file);
-        if (!existsSync(path)) continue;
-        const socket = /unix:\/\/(\/[^"\s]+)/.exec(readFileSync(path, "utf8"))?.[1];
-        if (socket !== undefined) found.push(socket);
-      }
-    }
-  }
-  return found;
-}
-
-function list(directory: string): readonly string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
-import process from "node:process";
+import { join } from "node:path";
+import { containerdPaths } from "./containerd-paths.ts";
+import { isAlive, killProcessesOf } from "./process-table.ts";
 
 // Everything here is synchronous: it also runs in 'exit' listeners, where nothing can be awaited.
 
@@ -13,12 +14,6 @@ export const containerdProgramNames: readonly string[] = ["containerd", "contain
 /** what runs start; nothing else is ever ended by its command line */
 const runPrograms: readonly string[] = [...containerdProgramNames, "node", "docker-registry", "nsenter"];
 
-/** Says whether a process exists (a zombie does not). */
-export function isAlive(pid: number): boolean {
-  const stat = readProc(pid, "stat");
-  return stat !== undefined && stateOf(stat) !== "Z";
-}
-
 /** Removes what runs left behind whose process is gone: processes, mounts and directories. */
 export function sweepRunDirectories(base: string): void {
   for (const entry of readdirSync(base)) {
@@ -26,38 +21,66 @@ export function sweepRunDirectories(base: string): void {
     if (owner === undefined || isAlive(Number(owner))) continue;
     const path = join(base, entry);
     killProcessesOf(path, runPrograms);
-    unmountBelow(path);
-    unlessGone(
-      () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }),
-      () => existsSync(path),
-    );
+    for (const child of list(path)) {
+      const directory = join(path, child);
+      if (existsSync(containerdPaths(directory).config)) clearContainerd(directory);
+    }
+    removeTree(path);
   }
 }
 
-/** Kills (SIGKILL) what findProcesses finds and waits for its end. */
-export function killProcessesOf(directory: string, programs: readonly string[]): void {
-  const doomed = findProcesses(directory, programs);
-  for (const pid of doomed) signal(pid, "SIGKILL");
-  waitForEnd(doomed, 3000);
+/**
+ * Ends what is left of a containerd whose daemon is gone or about to go: shims, containers, what runc keeps of them
+ * (cgroups), mounts; then removes its folder.
+ */
+export function clearContainerd(directory: string): void {
+  const { state, runcRoot } = containerdPaths(directory);
+  const shimSockets = findShimSockets(join(state, "io.containerd.runtime.v2.task"));
+  killProcessesOf(directory, containerdProgramNames);
+  for (const namespace of list(runcRoot)) {
+    const root = join(runcRoot, namespace);
+    for (const id of list(root)) {
+      unlessGone(
+        () => execFileSync("runc", ["--root", root, "delete", "--force", id], { stdio: "pipe" }),
+        () => existsSync(join(root, id)),
+      );
+    }
+  }
+  for (const path of shimSockets) rmSync(path, { force: true });
+  removeTree(directory);
 }
 
-/** Process ids of those `programs` whose command line names a path below `directory`, and of their descendants. */
-export function findProcesses(directory: string, programs: readonly string[]): readonly number[] {
-  const parents = new Map<number, number>();
-  const found = new Set<number>();
-  for (const pid of readdirSync("/proc").map(Number).filter(Number.isInteger)) {
-    const stat = readProc(pid, "stat");
-    if (stat === undefined || stateOf(stat) === "Z") continue;
-    parents.set(pid, parentOf(stat));
-    const command = (readProc(pid, "cmdline") ?? "").split("\0");
-    if (programs.includes(basename(command[0] ?? "")) && names(command, directory)) found.add(pid);
+function removeTree(directory: string): void {
+  unmountBelow(directory);
+  unlessGone(
+    () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }),
+    () => existsSync(directory),
+  );
+}
+
+/** Shims make their sockets in /run/containerd/s whatever containerd's state directory is, and say so in their bundle. */
+function findShimSockets(tasks: string): readonly string[] {
+  const found: string[] = [];
+  for (const namespace of list(tasks)) {
+    for (const id of list(join(tasks, namespace))) {
+      for (const file of ["address", "bootstrap.json"]) {
+        const path = join(tasks, namespace, id, file);
+        if (!existsSync(path)) continue;
+        const socket = /unix:\/\/(\/[^"\s]+)/.exec(readFileSync(path, "utf8"))?.[1];
+        if (socket !== undefined) found.push(socket);
+      }
+    }
   }
-  for (let size = -1; size !== found.size;) {
-    size = found.size;
-    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
-  }
-  found.delete(process.pid);
-  return [...found];
+  return found;
+}
+
+function list(directory: string): readonly string[] {
+  let found: readonly string[] = [];
+  unlessGone(
+    () => (found = readdirSync(directory)),
+    () => existsSync(directory),
+  );
+  return found;
 }
 
 /** Unmounts everything mounted at or below `directory`, deepest first. */
@@ -82,54 +105,4 @@ export function unlessGone(action: () => void, isThere: () => boolean): void {
   } catch (error) {
     if (isThere()) throw error;
   }
-}
-
-/** Waits (blocking) until the processes have ended; throws when one has not after timeoutMs. */
-export function waitForEnd(pids: readonly number[], timeoutMs: number): void {
-  const deadline = performance.now() + timeoutMs;
-  const cell = new Int32Array(new SharedArrayBuffer(4));
-  let left = pids.filter(isAlive);
-  while (left.length > 0) {
-    if (performance.now() > deadline) {
-      throw new Error(`processes ${left.join(", ")} still run ${timeoutMs} ms after SIGKILL`);
-    }
-    Atomics.wait(cell, 0, 0, 10);
-    left = left.filter(isAlive);
-  }
-}
-
-/** Sends a signal; false when the process is gone. */
-export function signal(pid: number, name: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, name);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
-    throw error;
-  }
-}
-
-function names(command: readonly string[], directory: string): boolean {
-  return command.some((word) => word.includes(`${directory}/`));
-}
-
-function readProc(pid: number, file: "stat" | "cmdline"): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    // ended between listing and reading
-    return undefined;
-  }
-}
-
-// "pid (name) state parent ...", where the name may hold blanks and brackets
-function afterName(stat: string): readonly string[] {
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-}
-
-function stateOf(stat: string): string {
-  return afterName(stat)[0] ?? "";
-}
-
-function parentOf(stat: string): number {
-  return Number(afterName(stat)[1]);
 }

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
 import type { Cleanup } from "./cleanup.ts";
-import { isAlive, signal as sendSignal, unlessGone } from "./leftovers.ts";
+import { unlessGone } from "./leftovers.ts";
+import { isAlive, signal as sendSignal } from "./process-table.ts";
 import { commandLine } from "./processes.ts";
 import { CommandError, run } from "./run.ts";
 

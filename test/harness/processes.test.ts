@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { createCleanup } from "./cleanup.ts";
-import { isAlive } from "./leftovers.ts";
+import { isAlive } from "./process-table.ts";
 import { startProcess } from "./processes.ts";
 import { CommandError, run } from "./run.ts";
 import { waitFor } from "./wait.ts";

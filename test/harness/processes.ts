@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cleanup } from "./cleanup.ts";
 import { harnessConfig } from "./config.ts";
-import { signal as sendSignal, waitForEnd } from "./leftovers.ts";
+import { signal as sendSignal, waitForEnd } from "./process-table.ts";
 
 /** How a process ended: a code, or the signal that ended it. */
 export interface ExitStatus {
