@@ -221,11 +221,11 @@ export async function rejection(call: () => Promise<unknown>): Promise<ConnectEr
   throw new Error("the call did not fail");
 }
 
-/** Waits until something is true, for at most two seconds. */
+/** Waits until something is true, for at most five seconds. */
 export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 2_000;
+  const deadline = performance.now() + 5_000;
   while (!isTrue()) {
-    if (performance.now() > deadline) throw new Error(`not within 2 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within 5 s: ${what}`);
     await pause(5);
   }
 }
