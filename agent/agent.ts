@@ -87,6 +87,7 @@ export function createAgent(options: AgentOptions): Agent {
     reader,
     sessions,
     throttle: throttle(),
+    clock,
     readFacts,
     countBytes: countSent,
   });

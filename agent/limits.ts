@@ -35,6 +35,8 @@ export const EXPORT_IDLE_MS = 60_000;
 export const PROGRESS_INTERVAL_MS = 500;
 /** How long an import waits for a containerd that has gone away. */
 export const CONTAINERD_WAIT_MS = 60_000;
+/** How long a reader of a blob waits here for a containerd that has gone away: less than it waits for us. */
+export const EXPORT_CONTAINERD_WAIT_MS = 20_000;
 /** How long an import waits for an ingest that another process writes. */
 export const INGEST_LOCK_WAIT_MS = 30_000;
 /** How long CRI may take to see the new image records. */

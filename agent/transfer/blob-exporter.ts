@@ -1,7 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
+import type { Clock } from "../../lib/clock.ts";
+import { isUnavailable } from "../containerd/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
-import { MAX_EXPORTS } from "../limits.ts";
+import { EXPORT_CONTAINERD_WAIT_MS, MAX_EXPORTS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { LocalBlobs } from "./local-blobs.ts";
 import type { ExportSessions } from "./export-sessions.ts";
@@ -36,18 +38,20 @@ export interface OpenBlobStream {
 
 /** Serves blobs of this node to other agents. */
 export class BlobExporter {
-  readonly #containerd: Containerd;
-  readonly #reader: LocalBlobs;
+  readonly #containerd: Pick<Containerd, "content" | "waitReady">;
+  readonly #reader: Pick<LocalBlobs, "read">;
   readonly #sessions: ExportSessions;
   readonly #throttle: Throttle;
+  readonly #clock: Clock;
   readonly #readFacts: (signal: AbortSignal) => Promise<NodeFacts>;
   readonly #countBytes: (bytes: number) => void;
 
   constructor(options: {
-    readonly containerd: Containerd;
-    readonly reader: LocalBlobs;
+    readonly containerd: Pick<Containerd, "content" | "waitReady">;
+    readonly reader: Pick<LocalBlobs, "read">;
     readonly sessions: ExportSessions;
     readonly throttle: Throttle;
+    readonly clock: Clock;
     readonly readFacts: (signal: AbortSignal) => Promise<NodeFacts>;
     /** counts bytes sent */
     readonly countBytes: (bytes: number) => void;
@@ -56,6 +60,7 @@ export class BlobExporter {
     this.#reader = options.reader;
     this.#sessions = options.sessions;
     this.#throttle = options.throttle;
+    this.#clock = options.clock;
     this.#readFacts = options.readFacts;
     this.#countBytes = options.countBytes;
   }
@@ -66,11 +71,27 @@ export class BlobExporter {
   }
 
   /**
-   * Opens a blob and keeps its image from garbage collection until a minute after the last stream.
+   * Opens a blob and keeps its image from garbage collection until a minute after the last stream. Waits for a
+   * containerd that restarts: whoever reads would give this node up sooner than it is back.
    * @throws ConnectError not_found, failed_precondition (LAYERS_DISCARDED), invalid_argument (offset past the end),
-   * resource_exhausted (too many streams)
+   * resource_exhausted (too many streams), unavailable (containerd does not come back)
    */
   async open(order: ExportOrder): Promise<OpenBlobStream> {
+    const { signal } = order;
+    const deadline = this.#clock.monotonic() + EXPORT_CONTAINERD_WAIT_MS;
+    for (;;) {
+      try {
+        return await this.#open(order);
+      } catch (error) {
+        const timeoutMs = deadline - this.#clock.monotonic();
+        if (!isUnavailable(error) || timeoutMs <= 0) throw error;
+        const sleep = (ms: number, until: AbortSignal): Promise<void> => this.#clock.sleep(ms, until);
+        await this.#containerd.waitReady({ timeoutMs, signal, sleep });
+      }
+    }
+  }
+
+  async #open(order: ExportOrder): Promise<OpenBlobStream> {
     const { session, digest, offset, signal } = order;
     if (this.active >= MAX_EXPORTS) {
       throw new ConnectError(

@@ -26,13 +26,19 @@ interface Session {
  * longer than the grant's life.
  */
 export class ExportSessions {
-  readonly #containerd: Containerd;
+  readonly #containerd: Pick<Containerd, "leases">;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Session>();
+  /** with a lease; more than one of a key while one takes over from another */
+  readonly #leased = new Set<Session>();
   #streams = 0;
 
-  constructor(options: { readonly containerd: Containerd; readonly logger: Logger; readonly clock: Clock }) {
+  constructor(options: {
+    readonly containerd: Pick<Containerd, "leases">;
+    readonly logger: Logger;
+    readonly clock: Clock;
+  }) {
     this.#containerd = options.containerd;
     this.#logger = options.logger;
     this.#clock = options.clock;
@@ -79,7 +85,8 @@ export class ExportSessions {
       return close;
     } catch (error) {
       close();
-      this.#sessions.delete(key);
+      // a reader that left says nothing about the lease
+      if (!signal.aborted && this.#sessions.get(key) === session) this.#sessions.delete(key);
       throw error;
     }
   }
@@ -93,8 +100,9 @@ export class ExportSessions {
 
   /** Ends all sessions. */
   async close(signal: AbortSignal): Promise<void> {
-    const sessions = [...this.#sessions.values()];
+    const sessions = [...this.#leased];
     this.#sessions.clear();
+    this.#leased.clear();
     for (const session of sessions) {
       session.idle?.abort();
       await this.#containerd.leases.delete(session.lease, { signal });
@@ -115,6 +123,7 @@ export class ExportSessions {
       idle: undefined,
     };
     this.#sessions.set(key, session);
+    this.#leased.add(session);
     if (known?.streams === 0) this.#endLater(key, known);
     return session;
   }
@@ -132,6 +141,7 @@ export class ExportSessions {
     this.#clock.sleep(EXPORT_IDLE_MS, idle.signal).then(
       async () => {
         if (this.#sessions.get(key) === session) this.#sessions.delete(key);
+        this.#leased.delete(session);
         await this.#containerd.leases.delete(session.lease).catch((error: unknown) => {
           this.#logger.warn("could not remove a lease, it expires within the hour", {
             lease: session.lease,
