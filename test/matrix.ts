@@ -41,8 +41,8 @@ async function passes(line: string): Promise<boolean> {
     stdio: "inherit",
     env: { ...process.env, TOTE_TEST_CONTAINERD: line },
   });
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code === 0;
+  await once(child, "exit");
+  return child.exitCode === 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));
