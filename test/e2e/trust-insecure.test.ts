@@ -3,8 +3,8 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { readMetric } from "../harness/agent-metrics.ts";
 import { createCleanup } from "../harness/cleanup.ts";
-import { metricValue } from "../harness/metrics.ts";
 import { freePorts } from "../harness/ports.ts";
 import { startProcess } from "../harness/processes.ts";
 import { CommandError, run } from "../harness/run.ts";
@@ -56,7 +56,7 @@ describe("an agent without TLS", () => {
       args: [AGENT, "--node-name", "n", "--insecure", "--containerd-socket", "/x/containerd.sock", ...ports],
       cleanup,
     });
-    await waitFor("metrics", async () => (await metricValue({ metricsUrl }, "tote_agent_insecure")) === 1);
+    await waitFor("metrics", async () => (await readMetric({ metricsUrl }, "tote_agent_insecure")) === 1);
     await waitFor("a warning", () => /"level":"warn".*INSECURE: no TLS and no grants/.test(agent.logs()));
     const answer = await fetch(`http://127.0.0.1:${port}/tote.agent.v1.AgentService/ListImages`, {
       method: "POST",

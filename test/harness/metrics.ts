@@ -63,29 +63,6 @@ export function parseMetrics(text: string): ReadonlyMap<string, MetricFamily> {
   return families;
 }
 
-/** Fetches and parses an agent's metrics. */
-export async function readMetrics(agent: {
-  readonly metricsUrl: string;
-}): Promise<ReadonlyMap<string, MetricFamily>> {
-  const answer = await fetch(`${agent.metricsUrl}/metrics`, { signal: AbortSignal.timeout(5000) });
-  return parseMetrics(await answer.text());
-}
-
-/** The value of one sample. Throws when there is none with these labels. */
-export async function metricValue(
-  agent: { readonly metricsUrl: string },
-  name: string,
-  labels: Readonly<Record<string, string>> = {},
-): Promise<number> {
-  const families = await readMetrics(agent);
-  const wanted = Object.entries(labels);
-  const found = families
-    .get(name)
-    ?.samples.find((sample) => wanted.every(([label, value]) => sample.labels[label] === value));
-  if (found === undefined) throw new Error(`no sample ${name} with ${JSON.stringify(labels)}`);
-  return found.value;
-}
-
 function parseSample(line: string): Sample | undefined {
   const [, name, labelText = "", valueText = ""] = LINE.exec(line) ?? [];
   if (name === undefined) return undefined;
