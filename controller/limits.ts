@@ -5,8 +5,6 @@ export const IMAGE_MAX_CHARS = 1024;
 /** Longest message of a kubelet that is kept: its head and, since the cause stands last, more of its tail. */
 export const MESSAGE_HEAD_CHARS = 1024;
 export const MESSAGE_TAIL_CHARS = 3072;
-/** Longest text that a cause is looked for in. */
-export const CAUSE_SCAN_CHARS = 64 * 1024;
 /** Longest value of an annotation of ours that is kept. */
 export const ANNOTATION_MAX_CHARS = 64;
 /** Containers of one kind that are looked at in a pod. */

@@ -19,7 +19,7 @@ export interface PodContainer {
   readonly state: ContainerState;
   /** `imageID` of the status, "" while there is none */
   readonly imageId: string;
-  /** why it waits, for reasons that concern images; absent otherwise */
+  /** why it waits; absent when it does not, or nobody said why */
   readonly waiting?: WaitingState;
 }
 
@@ -27,7 +27,7 @@ export interface PodContainer {
 export interface WaitingState {
   /** e.g. "ErrImagePull" */
   readonly reason: string;
-  /** the kubelet's words, possibly shortened in the middle */
+  /** the kubelet's words, possibly shortened in the middle; "" for reasons that do not concern images */
   readonly message: string;
 }
 

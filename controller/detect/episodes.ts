@@ -1,0 +1,96 @@
+import type { StrippedPod } from "../objects/pod.ts";
+import { detectFailures, hasImage, isAlive } from "./detect-failures.ts";
+import type { FailureCause, ImageFailure } from "./failure.ts";
+
+/** One failure of one container, from its first sign until the image is there, however often the kubelet retries. */
+export interface Episode {
+  readonly podUid: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly nodeName: string;
+  /** when it was first seen, in milliseconds since 1970 */
+  readonly startedAt: number;
+  /** what the kubelet said last */
+  readonly failure: ImageFailure;
+  /** the last cause that was known: a later message without one does not take it away */
+  readonly cause: FailureCause;
+}
+
+/** What one look at a pod changed. */
+export interface EpisodeChanges {
+  /** seen for the first time: to count and to report */
+  readonly started: readonly Episode[];
+  /** seen before */
+  readonly ongoing: readonly Episode[];
+  /** over: the image is there, or the pod is gone */
+  readonly ended: readonly Episode[];
+}
+
+/**
+ * Remembers which containers fail, so that each failure is counted once per pod, container and image. Between two
+ * tries of the kubelet a container may wait without a reason: that does not end an episode.
+ */
+export class EpisodeTracker {
+  /** by pod uid, then by container */
+  readonly #pods = new Map<string, Map<string, Episode>>();
+
+  /**
+   * Takes a look at a pod.
+   * @param now milliseconds since 1970
+   */
+  observe(pod: StrippedPod, now: number): EpisodeChanges {
+    const before = this.#pods.get(pod.uid);
+    const failures = detectFailures(pod);
+    if (before === undefined && failures.length === 0) return { started: [], ongoing: [], ended: [] };
+    const after = new Map<string, Episode>();
+    const started: Episode[] = [];
+    const ongoing: Episode[] = [];
+    for (const failure of failures) {
+      const known = before?.get(failure.container);
+      const isSame = known !== undefined && known.failure.image === failure.image;
+      const episode = {
+        podUid: pod.uid,
+        namespace: pod.namespace,
+        pod: pod.name,
+        nodeName: pod.nodeName,
+        startedAt: isSame ? known.startedAt : now,
+        failure,
+        cause: failure.cause ?? (isSame ? known.cause : "unknown"),
+      };
+      (isSame ? ongoing : started).push(episode);
+      after.set(failure.container, episode);
+    }
+    const ended: Episode[] = [];
+    for (const [container, episode] of before ?? []) {
+      const current = after.get(container);
+      if (current === undefined && mayStillFail(pod, episode)) {
+        after.set(container, episode);
+        ongoing.push(episode);
+      } else if (current?.failure.image !== episode.failure.image) {
+        ended.push(episode);
+      }
+    }
+    if (after.size === 0) this.#pods.delete(pod.uid);
+    else this.#pods.set(pod.uid, after);
+    return { started, ongoing, ended };
+  }
+
+  /** Forgets a pod that is gone; its episodes are over. */
+  forget(podUid: string): readonly Episode[] {
+    const episodes = this.#pods.get(podUid);
+    this.#pods.delete(podUid);
+    return [...(episodes?.values() ?? [])];
+  }
+
+  /** Every episode that is not over. */
+  all(): readonly Episode[] {
+    return [...this.#pods.values()].flatMap((episodes) => [...episodes.values()]);
+  }
+}
+
+function mayStillFail(pod: StrippedPod, { failure }: Episode): boolean {
+  if (!isAlive(pod)) return false;
+  const container = pod.containers.find(({ name }) => name === failure.container);
+  if (container === undefined || hasImage(container)) return false;
+  return failure.isVolume || container.image === failure.image;
+}
