@@ -84,91 +84,13 @@ export type WatchEvent =
     }
   | { readonly type: "ERROR"; readonly object: Status };
 
-/** A container of a pod. */
-export interface Container {
-  readonly name: string;
-  readonly image?: string;
-  readonly imagePullPolicy?: "Always" | "IfNotPresent" | "Never";
-}
-
-/** A volume of a pod. */
-export interface Volume {
-  readonly name: string;
-  /** mounts the files of an image (Kubernetes 1.31) */
-  readonly image?: { readonly reference?: string; readonly pullPolicy?: Container["imagePullPolicy"] };
-}
-
-/** The state of a container: at most one is set, none means waiting. */
-export interface ContainerState {
-  readonly waiting?: { readonly reason?: string; readonly message?: string };
-  readonly running?: { readonly startedAt?: string };
-  readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number };
-}
-
-/** What the kubelet says of a container. */
-export interface ContainerStatus {
-  readonly name: string;
-  readonly image?: string;
-  /** "" until the container has started; then "repository@sha256:..." or the image's id */
-  readonly imageID?: string;
-  readonly ready?: boolean;
-  readonly started?: boolean;
-  readonly restartCount?: number;
-  readonly state?: ContainerState;
-  readonly lastState?: ContainerState;
-}
-
-/** A condition of a pod, a node or a record. */
+/** A condition in a status. */
 export interface Condition {
   readonly type: string;
   readonly status: "True" | "False" | "Unknown";
   readonly reason?: string;
   readonly message?: string;
   readonly lastTransitionTime?: string;
-}
-
-/** A pod. */
-export interface Pod extends KubeObject {
-  readonly spec?: {
-    /** absent until it is scheduled */
-    readonly nodeName?: string;
-    readonly containers?: readonly Container[];
-    readonly initContainers?: readonly Container[];
-    readonly ephemeralContainers?: readonly Container[];
-    readonly volumes?: readonly Volume[];
-    readonly restartPolicy?: string;
-    readonly serviceAccountName?: string;
-  };
-  readonly status?: {
-    readonly phase?: string;
-    readonly reason?: string;
-    readonly message?: string;
-    readonly podIP?: string;
-    readonly podIPs?: readonly { readonly ip: string }[];
-    readonly hostIP?: string;
-    readonly startTime?: string;
-    readonly conditions?: readonly Condition[];
-    readonly containerStatuses?: readonly ContainerStatus[];
-    readonly initContainerStatuses?: readonly ContainerStatus[];
-    readonly ephemeralContainerStatuses?: readonly ContainerStatus[];
-  };
-}
-
-/** A node. */
-export interface Node extends KubeObject {
-  readonly spec?: { readonly unschedulable?: boolean; readonly podCIDR?: string };
-  readonly status?: {
-    readonly conditions?: readonly Condition[];
-    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
-    /** the kubelet's 50 largest, with at most 5 names each */
-    readonly images?: readonly { readonly names?: readonly string[]; readonly sizeBytes?: number }[];
-    readonly nodeInfo?: Readonly<Record<string, string>>;
-  };
-}
-
-/** A namespace. */
-export interface Namespace extends KubeObject {
-  readonly status?: { readonly phase?: string };
 }
 
 /** A lease (coordination.k8s.io/v1). Its times have exactly six digits of a second: see `micro-time.ts`. */

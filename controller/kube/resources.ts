@@ -1,12 +1,4 @@
-import type {
-  CustomResourceDefinition,
-  KubeEvent,
-  KubeObject,
-  Lease,
-  Namespace,
-  Node,
-  Pod,
-} from "./objects.ts";
+import type { CustomResourceDefinition, KubeEvent, KubeObject, Lease } from "./objects.ts";
 
 /** A kind of object, as the API server's paths name it. */
 export interface KubeResource<T extends KubeObject = KubeObject> {
@@ -29,11 +21,11 @@ export interface ObjectKey {
 }
 
 /** v1 Pod */
-export const PODS: KubeResource<Pod> = resource("", "v1", "Pod", "pods");
+export const PODS: KubeResource = resource("", "v1", "Pod", "pods");
 /** v1 Node, of the whole cluster */
-export const NODES: KubeResource<Node> = clusterResource("", "v1", "Node", "nodes");
+export const NODES: KubeResource = clusterResource("", "v1", "Node", "nodes");
 /** v1 Namespace, of the whole cluster */
-export const NAMESPACES: KubeResource<Namespace> = clusterResource("", "v1", "Namespace", "namespaces");
+export const NAMESPACES: KubeResource = clusterResource("", "v1", "Namespace", "namespaces");
 /** coordination.k8s.io/v1 Lease */
 export const LEASES: KubeResource<Lease> = resource("coordination.k8s.io", "v1", "Lease", "leases");
 /** events.k8s.io/v1 Event */
