@@ -27,6 +27,7 @@ import type { RpcServerOptions } from "./rpc/server.ts";
 import { createAgentService } from "./rpc/service.ts";
 import { BlobExporter } from "./transfer/blob-exporter.ts";
 import { BlobFetcher } from "./transfer/blob-fetcher.ts";
+import { BlobFiller } from "./transfer/blob-filler.ts";
 import { BlobImporter } from "./transfer/blob-importer.ts";
 import { LocalBlobs } from "./transfer/local-blobs.ts";
 import { openBlobStream } from "./transfer/blob-stream.ts";
@@ -109,17 +110,17 @@ export function createAgent(options: AgentOptions): Agent {
     });
   };
   const locks = new KeyedLock();
-  const fetcher = new BlobFetcher({
-    containerd,
+  const filler = new BlobFiller({
     openBlob,
-    locks,
     throttle: throttle(),
     countBytes: (bytes) => metrics.countBytes("import", bytes),
     clock,
   });
+  const fetcher = new BlobFetcher({ containerd, filler, locks, clock });
   const unpacker = new Unpacker({ containerd, locks, clock, randomId: randomUUID });
   const imports = new ImportManager({
-    importer: new ImageImporter({ containerd, fetcher, unpacker }),
+    containerd,
+    importer: new ImageImporter({ containerd, fetcher, unpacker, clock }),
     recorder: new ImageRecorder({ containerd, clock }),
     leases: new ImportLeases({ containerd, clock }),
     openBlob,

@@ -22,6 +22,10 @@ export const PAGE_MAX = 1000;
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** A source that sends nothing for so long is left for the next one. */
 export const IDLE_TIMEOUT_MS = 30_000;
+/** How long a source that has sent a whole blob may take to end its stream. */
+export const STREAM_END_WAIT_MS = 1_000;
+/** A blob whose bytes are wrong or come only in part from one source is begun so often. */
+export const BLOB_MAX_ATTEMPTS = 5;
 /** Failures in a row, without a byte in between, after which a source is out. */
 export const SOURCE_MAX_FAILURES = 4;
 /** Pause after a source's first failure; doubles with each. */
@@ -35,10 +39,15 @@ export const EXPORT_IDLE_MS = 60_000;
 export const PROGRESS_INTERVAL_MS = 500;
 /** How long an import waits for a containerd that has gone away. */
 export const CONTAINERD_WAIT_MS = 60_000;
+/** How often one step of an import is begun anew because containerd went away, and the pause from the second time on. */
+export const CONTAINERD_MAX_RESTARTS = 10;
+export const CONTAINERD_PAUSE_MS = 500;
 /** How long a reader of a blob waits here for a containerd that has gone away: less than it waits for us. */
 export const EXPORT_CONTAINERD_WAIT_MS = 20_000;
 /** How long an import waits for an ingest that another process writes. */
 export const INGEST_LOCK_WAIT_MS = 30_000;
+/** Between two looks whether it is free; each costs containerd half a second. */
+export const INGEST_LOCK_PAUSE_MS = 500;
 /** How long CRI may take to see the new image records. */
 export const VISIBLE_TIMEOUT_MS = 20_000;
 /** How long what arrived is kept for a next try. */

@@ -38,6 +38,8 @@ export async function* readBlobMessages(
       waitingBytes -= message.data.byteLength;
       if (waitingBytes < READ_AHEAD_BYTES / 2 && response.isPaused()) response.resume();
       if (!sized) yield { size: sizeOf(message) };
+      // else one that sends nothing for ever would never fall silent
+      else if (message.data.byteLength === 0) throw new ConnectError("an empty message", Code.Internal);
       sized = true;
       if (message.data.byteLength > 0) yield { data: message.data };
     }

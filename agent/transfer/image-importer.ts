@@ -1,15 +1,18 @@
 import { Code } from "@connectrpc/connect";
 
 import { orAbort } from "../../lib/abort.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Containerd } from "../containerd/types.ts";
 import { configLabels, indexLabels, manifestLabels } from "../image/labels.ts";
 import { missingToRun, presenceOf } from "../image/presence.ts";
 import { resolveTree, totalBytes, type ImageTree } from "../image/tree.ts";
 import { METADATA_MAX_BYTES, PARALLEL_LAYERS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
-import type { BlobFetcher, FetchContext } from "./blob-fetcher.ts";
+import type { BlobFetcher } from "./blob-fetcher.ts";
+import type { FetchContext } from "./fetch-context.ts";
 import { ImportError } from "./import-error.ts";
 import type { ProgressTracker } from "./import-progress.ts";
+import { outlastRestarts } from "./outlast.ts";
 import type { SourcePool } from "./source-pool.ts";
 import type { Unpacker, UnpackContext } from "./unpacker.ts";
 
@@ -33,15 +36,18 @@ export class ImageImporter {
   readonly #containerd: Containerd;
   readonly #fetcher: BlobFetcher;
   readonly #unpacker: Unpacker;
+  readonly #clock: Clock;
 
   constructor(options: {
     readonly containerd: Containerd;
     readonly fetcher: BlobFetcher;
     readonly unpacker: Unpacker;
+    readonly clock: Clock;
   }) {
     this.#containerd = options.containerd;
     this.#fetcher = options.fetcher;
     this.#unpacker = options.unpacker;
+    this.#clock = options.clock;
   }
 
   /**
@@ -63,11 +69,13 @@ export class ImageImporter {
       );
     }
     const unpack: UnpackContext = { snapshotter: facts.snapshotter, lease: context.lease, signal };
-    const done = await this.#unpacker.unpackedDepth(tree.layers, unpack);
+    const done = await this.#outlast(signal, () => this.#unpacker.unpackedDepth(tree.layers, unpack));
     for (let at = 0; at < done; at++) progress.layer(at, "unpacked");
     await this.#layers(tree, done, unpack, context);
-    await this.#label(tree, facts, signal);
-    const presence = await presenceOf(this.#containerd, tree, facts.snapshotter, signal);
+    const presence = await this.#outlast(signal, async () => {
+      await this.#label(tree, facts, signal);
+      return await presenceOf(this.#containerd, tree, facts.snapshotter, signal);
+    });
     const missing = missingToRun(tree, presence);
     if (missing.length > 0) {
       throw new ImportError(Code.Internal, `content vanished during the import: ${missing.join(", ")}`, {
@@ -94,7 +102,8 @@ export class ImageImporter {
       { ...this.#fetchContext(digest, context), maxBytes: METADATA_MAX_BYTES },
     );
     const { signal } = context;
-    return await this.#containerd.content.readAll(digest, { maxBytes: METADATA_MAX_BYTES, signal });
+    const read = { maxBytes: METADATA_MAX_BYTES, signal };
+    return await this.#outlast(signal, () => this.#containerd.content.readAll(digest, read));
   }
 
   /** Fetches and unpacks the layers from `first` on; the first failure stops all. */
@@ -140,6 +149,10 @@ export class ImageImporter {
     await Promise.allSettled([...work, guarded(unpackInOrder())]);
     // the reason of the first failure, not of those it caused
     signal.throwIfAborted();
+  }
+
+  #outlast<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return outlastRestarts(work, { containerd: this.#containerd, clock: this.#clock, signal });
   }
 
   #fetchContext(digest: string, context: TransferContext): FetchContext {

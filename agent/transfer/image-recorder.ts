@@ -32,7 +32,7 @@ export class ImageRecorder {
 
   /**
    * Creates the records: the config digest (CRI's image id), tags, "repo@digest". Those made by this call are removed
-   * again when one cannot be made. Answers all names, sorted.
+   * again when one cannot be made or the signal fires meanwhile. Answers all names, sorted.
    */
   async record(
     names: WantedNames,
@@ -44,8 +44,11 @@ export class ImageRecorder {
     const created: string[] = [];
     try {
       for (const name of all) {
-        if (await this.#ensure(name, target, name === configDigest, signal)) created.push(name);
+        signal.throwIfAborted();
+        // without the signal: of a call that is broken off nobody knows whether it has made the record
+        if (await this.#ensure(name, target, name === configDigest)) created.push(name);
       }
+      signal.throwIfAborted();
     } catch (error) {
       for (const name of created.toReversed()) await this.#containerd.images.delete(name);
       throw error;
@@ -75,23 +78,22 @@ export class ImageRecorder {
   }
 
   /** Answers whether the record is new. */
-  async #ensure(name: string, target: Descriptor, isId: boolean, signal: AbortSignal): Promise<boolean> {
+  async #ensure(name: string, target: Descriptor, isId: boolean): Promise<boolean> {
     const { images, content } = this.#containerd;
     const record = { name, target, labels: IMAGE_LABELS };
     for (;;) {
-      if ((await images.create(record, { signal })) === "created") return true;
-      const existing = await images.get(name, { signal });
+      if ((await images.create(record)) === "created") return true;
+      const existing = await images.get(name);
       if (existing === undefined) continue;
       const isOther = existing.target.digest !== target.digest;
       if (isOther && !isId) throw tagConflict(name, existing.target.digest, target.digest);
       // the same config may be known through another index: leave that alone while its content is here
-      const repoint = isOther && (await content.info(existing.target.digest, { signal })) === undefined;
+      const repoint = isOther && (await content.info(existing.target.digest)) === undefined;
       const labels = Object.keys(IMAGE_LABELS).map((key) => `labels.${key}`);
       // an update also makes CRI look again at an image that it took for missing
       await images.update(
         { ...existing, ...(repoint && { target }), labels: { ...existing.labels, ...IMAGE_LABELS } },
         repoint ? ["target", ...labels] : labels,
-        { signal },
       );
       return false;
     }

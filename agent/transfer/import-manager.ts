@@ -4,6 +4,7 @@ import { orAbort } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { MAX_IMPORTS, PROGRESS_INTERVAL_MS, RESUME_TTL_MS } from "../limits.ts";
+import type { Containerd } from "../containerd/types.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { ImageImporter } from "./image-importer.ts";
 import type { ImageRecorder } from "./image-recorder.ts";
@@ -13,6 +14,7 @@ import type { ImportLeases } from "./import-leases.ts";
 import type { ImportProgress } from "./import-progress.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import type { OpenBlob } from "./peer.ts";
+import { outlastRestarts } from "./outlast.ts";
 import { keepSources } from "./source-heartbeat.ts";
 
 /** What a caller is told. */
@@ -35,6 +37,7 @@ export type OnImportEnd = (result: string, durationMs: number) => void;
 
 /** Everything the manager works with. */
 export interface ImportManagerOptions {
+  readonly containerd: Pick<Containerd, "waitReady">;
   readonly importer: ImageImporter;
   readonly recorder: ImageRecorder;
   readonly leases: ImportLeases;
@@ -86,16 +89,20 @@ export class ImportManager {
     }
   }
 
-  /** Stops the import of a digest and removes what it stored; answers whether there was anything. */
+  /**
+   * Stops the import of a digest and removes what it stored, or what one before kept; answers whether there was
+   * anything. An import that has made its image records is past that: it ends well.
+   */
   async cancel(digest: string, signal: AbortSignal): Promise<boolean> {
     const job = this.#jobs.get(digest);
     if (job !== undefined) {
-      job.stop(StopReason.cancelled);
-      await job.ended;
-      return true;
+      if (job.progress.phase !== "verifying") job.stop(StopReason.cancelled);
+      const outcome = await orAbort(job.ended, signal);
+      if (outcome.ok) return false;
     }
-    if (!(await this.#options.leases.list({ signal })).has(digest)) return false;
-    return await this.#releaseUnused(digest, signal);
+    const isKept = (await this.#options.leases.list({ signal })).has(digest);
+    const isReleased = isKept && (await this.#releaseUnused(digest, signal));
+    return isReleased || job !== undefined;
   }
 
   /**
@@ -198,15 +205,19 @@ export class ImportManager {
   }
 
   async #work(job: ImportJob, started: number): Promise<ImportResult> {
-    const { recorder, leases, importer, clock, readFacts } = this.#options;
+    const { containerd, recorder, leases, importer, clock, readFacts } = this.#options;
     const { digest, signal, progress } = job;
-    await recorder.checkTags(job.names, digest, signal);
-    const facts = await readFacts(signal);
-    const lease = await this.#leaseLocks.run(digest, signal, () => leases.begin(digest, { signal }));
+    const outlast = <T>(work: () => Promise<T>): Promise<T> =>
+      outlastRestarts(work, { containerd, clock, signal });
+    const { facts, lease } = await outlast(async () => {
+      await recorder.checkTags(job.names, digest, signal);
+      const begin = (): Promise<string> => leases.begin(digest, { signal });
+      return { facts: await readFacts(signal), lease: await this.#leaseLocks.run(digest, signal, begin) };
+    });
     const touching = new AbortController();
     const touch = keepSources(job, this.#options, AbortSignal.any([signal, touching.signal]));
     try {
-      const tree = await importer.transfer(facts, {
+      const { target, config } = await importer.transfer(facts, {
         digest,
         lease,
         pool: job.pool,
@@ -216,14 +227,14 @@ export class ImportManager {
         maxBytes: () => job.maxBytes,
       });
       progress.phase = "recording";
-      const names = await recorder.record(job.names, tree.target, tree.config.digest, signal);
+      const names = await outlast(() => recorder.record(job.names, target, config.digest, signal));
       progress.phase = "verifying";
-      const message = await recorder.invisible(job.names.given, tree.config.digest, signal);
-      await leases.release(digest, { signal, sync: false });
+      const message = await outlast(() => recorder.invisible(job.names.given, config.digest, signal));
+      await outlast(() => leases.release(digest, { signal, sync: false }));
       const { bytesTransferred, bytesReused } = progress.snapshot();
       return {
         digest,
-        configDigest: tree.config.digest,
+        configDigest: config.digest,
         bytesTransferred,
         bytesReused,
         sources: job.pool.used,

@@ -5,10 +5,11 @@ import { isNoSpace, isUnavailable } from "../containerd/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
 import type { Layer } from "../image/tree.ts";
 import { layerLabels } from "../image/labels.ts";
-import { APPLY_TIMEOUT_MS, CONTAINERD_WAIT_MS } from "../limits.ts";
+import { APPLY_TIMEOUT_MS } from "../limits.ts";
 import { EXTRACT_PREFIX } from "./import-leases.ts";
 import { ImportError } from "./import-error.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import { outlastRestarts } from "./outlast.ts";
 
 /** Where and under what lease to unpack. */
 export interface UnpackContext {
@@ -54,20 +55,14 @@ export class Unpacker {
    */
   async unpack(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
     await this.#locks.run(layer.chainId, context.signal, async () => {
-      for (;;) {
-        try {
-          if (!(await this.#holds(layer.chainId, context))) await this.#apply(layer, below, context);
-          return;
-        } catch (error) {
-          context.signal.throwIfAborted();
-          if (!isUnavailable(error)) throw error;
-          await this.#containerd.waitReady({
-            timeoutMs: CONTAINERD_WAIT_MS,
-            signal: context.signal,
-            sleep: (ms, signal) => this.#clock.sleep(ms, signal),
-          });
-        }
-      }
+      const work = async (): Promise<void> => {
+        if (!(await this.#holds(layer.chainId, context))) await this.#apply(layer, below, context);
+      };
+      await outlastRestarts(work, {
+        containerd: this.#containerd,
+        clock: this.#clock,
+        signal: context.signal,
+      });
     });
   }
 
