@@ -39,7 +39,7 @@ describe("a source is lost during an import", () => {
   }
 
   test("its agent is killed mid-blob: the next source goes on where it ended, and bytes count once", async (t) => {
-    const wanted = await onSources("killed", ["a", "c"]);
+    const wanted = await onSources("killed", ["a", "c"], [3_000_000, 3_000_000]);
     const [a, b] = [rig.node("a"), rig.node("b")];
     const received = await bytesReceived(b.agent);
     const seen: ImportProgress[] = [];
