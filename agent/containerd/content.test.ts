@@ -98,11 +98,11 @@ void describe("the content store", () => {
       [{ id: lease, labels: { "test/label": "1" } }],
     );
     const [leased, added, loose, partial] = [randomBlob(10), randomBlob(20), randomBlob(30), randomBlob(40)];
-    await putBlob(suite.containerd, leased, lease);
-    await putBlob(suite.containerd, added);
+    await putBlob(suite.containerd, leased, { lease });
+    await putBlob(suite.containerd, added, { lease: undefined });
     await leases.addResource(lease, { id: added.digest, type: "content" });
     await leases.addResource(lease, { id: added.digest, type: "content" });
-    await putBlob(suite.containerd, loose);
+    await putBlob(suite.containerd, loose, { lease: undefined });
     const writer = await openedWriter(suite.containerd, partial, { lease });
     await writer.write(partial.bytes.subarray(0, 5));
     await writer.close();

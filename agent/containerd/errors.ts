@@ -18,7 +18,7 @@ export function isUnavailable(error: unknown): boolean {
 
 /**
  * Another writer has the ingest's ref; containerd says so with the same code as for its absence (content/local/locks.go).
- * It looks for half a second before it does, and lets nobody else change its metadata meanwhile: ask rarely.
+ * containerd 1.x tries for half a second before it does, and changes no other metadata meanwhile: ask rarely.
  */
 export function isLocked(error: unknown): boolean {
   return hasCode(error, Code.Unavailable) && LOCKED.test(messageOf(error));

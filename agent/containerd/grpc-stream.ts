@@ -105,9 +105,10 @@ export class GrpcStream {
     this.#wake();
   }
 
-  /** All data has been read; a status that has not come by now comes with "close", or never. */
+  /** All data has been read; a status that has not been seen by now is about to be, or there is none. */
   #onEnd(): void {
     if (this.#status !== undefined) this.#settle();
+    else setImmediate(() => this.#onClose());
   }
 
   #onClose(): void {

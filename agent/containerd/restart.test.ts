@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +14,17 @@ const MIB = 1024 * 1024;
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return sleep(ms, undefined, { signal });
+}
+
+/** Stops a process, and waits until all its threads stand still. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  const tasks = `/proc/${pid}/task`;
+  for (let running = true; running;) {
+    await sleep(5);
+    const stats = (await readdir(tasks)).map((id) => readFile(`${tasks}/${id}/stat`, "utf8"));
+    running = (await Promise.all(stats)).some((stat) => !stat.includes(") T "));
+  }
 }
 
 function goneError(error: unknown): boolean {
@@ -81,7 +93,7 @@ void describe("a containerd that goes away", () => {
 
   void test("a containerd that hangs runs into the timeouts, and answers again once it goes on", async () => {
     const { containerd, node } = suite;
-    process.kill(node.pid, "SIGSTOP");
+    await freeze(node.pid);
     try {
       await assert.rejects(
         containerd.content.info(randomBlob(1).digest, { timeoutMs: 200 }),

@@ -11,6 +11,9 @@ import {
 import { createContainerd } from "./client.ts";
 import type { ContentWriter, Containerd, OpenWriterOptions } from "./types.ts";
 
+/** Keeps the blobs of a suite: each deletion in one test makes containerd collect those of the others soon after. */
+const suiteLease = "suite";
+
 /** A containerd that lives as long as the tests of a suite. */
 export interface SuiteContainerd {
   /** its process */
@@ -42,6 +45,7 @@ export function suiteContainerd(options: Omit<ContainerdOptions, "cleanup" | "na
 
   before(async () => {
     node = await startContainerd({ ...options, name: "containerd", cleanup });
+    await inNamespace("k8s.io").leases.create({ id: suiteLease });
   });
   after(async () => {
     for (const client of clients) client.close();
@@ -81,21 +85,25 @@ export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
-/** Opens a writer; throws when the blob exists. */
+/** Opens a writer, in the suite's lease unless told otherwise; throws when the blob exists. */
 export async function openedWriter(
   containerd: Containerd,
   blob: TestBlob,
   options: Partial<OpenWriterOptions> = {},
 ): Promise<ContentWriter> {
   const { ref, digest, size } = blob;
-  const opened = await containerd.content.openWriter({ ref, digest, size, ...options });
+  const opened = await containerd.content.openWriter({ ref, digest, size, lease: suiteLease, ...options });
   if (opened.kind !== "open") throw new Error(`${digest} exists already`);
   return opened.writer;
 }
 
-/** Stores a blob, in a lease if one is given. */
-export async function putBlob(containerd: Containerd, blob: TestBlob, lease?: string): Promise<void> {
-  const writer = await openedWriter(containerd, blob, { lease });
+/** Stores a blob, in the suite's lease unless told otherwise. */
+export async function putBlob(
+  containerd: Containerd,
+  blob: TestBlob,
+  options: { readonly lease?: string | undefined } = {},
+): Promise<void> {
+  const writer = await openedWriter(containerd, blob, options);
   try {
     await writer.write(blob.bytes);
     await writer.commit({ size: blob.size, digest: blob.digest });

@@ -47,7 +47,7 @@ export interface OpenWriterOptions extends LeasedCallOptions {
   readonly ref: string;
   /** Digest that the blob must have. */
   readonly digest: string;
-  /** Bytes of the whole blob. */
+  /** Bytes of the whole blob, 0 when not known. */
   readonly size: number;
 }
 
@@ -61,16 +61,16 @@ export interface CommitOptions {
   readonly labels?: Labels | undefined;
 }
 
-/** An open ingest that only this writer may write to, until it is committed or closed. */
+/** An open ingest that only this writer may write to, until it is closed: close it in every case. */
 export interface ContentWriter {
   /** Where the next chunk goes: what containerd had at the start plus what has been handed over since. */
   readonly offset: number;
   /** Bytes that containerd says it has stored. */
   readonly acknowledged: number;
   /**
-   * Hands over the next bytes, in order, without a copy: leave the chunk alone until commit or close.
+   * Hands over the next bytes, in order, without a copy: leave the chunk alone until commit or close. Best about 1 MiB.
    * Resolves when there is room for more, not when the bytes are stored.
-   * Rejects when the stream has failed, also because of an earlier chunk.
+   * Rejects when the stream has failed, also because of an earlier chunk, and once the signal has fired.
    */
   write(chunk: Uint8Array): Promise<void>;
   /**
@@ -80,8 +80,8 @@ export interface ContentWriter {
    */
   commit(options: CommitOptions): Promise<"committed" | "exists">;
   /**
-   * Gives the ref free and keeps what has been stored under it. Waits for chunks under way; never rejects.
-   * Fine after commit, and more than once.
+   * Gives the ref free and keeps what has been stored under it, chunks under way included, for which it waits 15 s at
+   * most. Never rejects; fine after commit, after a failure, and more than once.
    */
   close(): Promise<void>;
 }
@@ -102,7 +102,10 @@ export interface ContentStore {
   ): AsyncIterable<Uint8Array>;
   /** A small blob in one piece; resource_exhausted, naming both, when it has more than `maxBytes`. */
   readAll(digest: string, options: CallOptions & { readonly maxBytes: number }): Promise<Uint8Array>;
-  /** Sets these labels and leaves the others; an empty value removes one. With a lease, not_found when that lease is gone. */
+  /**
+   * Sets these labels and leaves the others; an empty value removes one. With a lease the blob is put into it first.
+   * not_found when there is no such blob or lease.
+   */
   setLabels(digest: string, labels: Labels, options?: LeasedCallOptions): Promise<void>;
   /** Not found is fine. */
   delete(digest: string, options?: CallOptions): Promise<void>;
