@@ -8,6 +8,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { createContainerd } from "./client.ts";
 import { isLocked, isUnavailable } from "./errors.ts";
+import { WRITE_WINDOW_BYTES } from "./limits.ts";
 import { collect, digestOf, openedWriter, putBlob, randomBlob, suiteContainerd } from "./testing.ts";
 
 const MIB = 1024 * 1024;
@@ -113,6 +114,34 @@ void describe("a containerd that goes away", () => {
     const { signal } = new AbortController();
     await containerd.waitReady({ timeoutMs: 10_000, signal, sleep: pause });
     await putBlob(containerd, randomBlob(1000));
+  });
+
+  void test("a containerd that hangs is given no more than a window of bytes", async () => {
+    const { containerd, node } = suite;
+    const blob = randomBlob(30 * MIB);
+    const writer = await openedWriter(containerd, blob);
+    await freeze(node.pid);
+    let written = 0;
+    const writing = (async () => {
+      for (let at = 0; at < blob.size; at += MIB) {
+        await writer.write(blob.bytes.subarray(at, at + MIB));
+        written = writer.offset;
+      }
+    })();
+    try {
+      let before: number;
+      do {
+        before = written;
+        await sleep(200);
+      } while (written !== before);
+      assert.equal(written, WRITE_WINDOW_BYTES);
+      assert.equal(writer.acknowledged, 0);
+    } finally {
+      process.kill(node.pid, "SIGCONT");
+    }
+    await writing;
+    assert.equal(await writer.commit(blob), "committed");
+    await writer.close();
   });
 
   void test("a socket that is not there is named, waiting for it ends in time or by the signal", async () => {
