@@ -49,6 +49,8 @@ export interface FakeAgent {
   readonly readiness: Readiness;
   /** what ended and how, in order, e.g. "exportBlob finally" */
   readonly events: string[];
+  /** messages that ExportBlob handlers were asked for so far */
+  produced(): number;
   /** aborts to end every call at once */
   readonly shutdown: AbortController;
   /** aborts to end health watches */
@@ -73,6 +75,7 @@ function now(): number {
 export async function startFakeAgent(options: FakeAgentOptions = {}): Promise<FakeAgent> {
   const logs: LogLine[] = [];
   const events: string[] = [];
+  const counter = { produced: 0 };
   const registry = new Registry();
   const readiness = new Readiness("starting");
   readiness.setReady();
@@ -86,7 +89,7 @@ export async function startFakeAgent(options: FakeAgentOptions = {}): Promise<Fa
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     insecure,
     routes(router) {
-      registerFakeService(router, events);
+      registerFakeService(router, events, counter);
       registerHealth(router, { readiness, services: [AgentService.typeName], stopping: stopping.signal });
       registerReflection(router, [AgentService, Health]);
     },
@@ -112,6 +115,7 @@ export async function startFakeAgent(options: FakeAgentOptions = {}): Promise<Fa
     registry,
     readiness,
     events,
+    produced: () => counter.produced,
     shutdown,
     stopping,
     close: () => server.close({ graceMs: 0 }),
@@ -122,7 +126,7 @@ export async function startFakeAgent(options: FakeAgentOptions = {}): Promise<Fa
  * The digest of an ExportBlob request says what the fake does: "count" sends `offset` messages of 1 KiB, "large" of 1
  * MiB, "endless" goes on until it is left, "silent" sends the size and then nothing, "late" fails after two messages.
  */
-function registerFakeService(router: ConnectRouter, events: string[]): void {
+function registerFakeService(router: ConnectRouter, events: string[], counter: { produced: number }): void {
   router.service(AgentService, {
     getNode: () => ({ nodeName: "node-a", keepsLayers: true }),
     listImages: ({ pageSize }) => ({ images: [], nextPageToken: `after ${pageSize}` }),
@@ -139,6 +143,7 @@ function registerFakeService(router: ConnectRouter, events: string[]): void {
         for (let index = 0; index < count; index += 1) {
           if (digest === "late" && index === 2)
             throw new ConnectError("sha256:a is not sha256:b", Code.DataLoss);
+          counter.produced += 1;
           yield { data: Buffer.alloc(bytes, index) };
           if (digest === "slow") await pause(20);
         }

@@ -38,11 +38,9 @@ async function* observeMessages<T>(
   signal: AbortSignal,
   end: (end: CallEnd) => void,
 ): AsyncGenerator<T, void, undefined> {
-  // Stays when the stream is left in the middle.
-  let error: unknown = new ConnectError("the client is gone", Code.Canceled);
+  let error: unknown;
   try {
     yield* messages;
-    error = undefined;
   } catch (thrown) {
     error = thrown;
     throw thrown;

@@ -98,6 +98,24 @@ describe("closing the rpc server", () => {
     disconnect();
   });
 
+  it("answers a request that comes on a busy connection, and asks its client to come no more", async () => {
+    const fake = await startFakeAgent();
+    const socket = net.connect(fake.server.port, "127.0.0.1");
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const body = '\0\0\0\0\x1e{"digest":"slow","offset":"5"}';
+    socket.write(
+      `POST /tote.agent.v1.AgentService/ExportBlob HTTP/1.1\r\nhost: x\r\ncontent-type: application/connect+json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await eventually(() => fake.produced() > 0, "the stream has begun");
+    const closed = fake.server.close({ graceMs: 5_000 });
+    socket.write("GET /late HTTP/1.1\r\nhost: x\r\n\r\n");
+    await closed;
+    const [, late = ""] = Buffer.concat(chunks).toString().split("HTTP/1.1 404");
+    assert.match(late, /connection: close\r\n[^]*nothing at \/late/);
+    assert.deepEqual(fake.events, ["exportBlob done", "exportBlob finally"]);
+  });
+
   it("closes idle, silent and undecided connections without waiting for the grace", async () => {
     const fake = await startFakeAgent();
     const keepAlive = new http.Agent({ keepAlive: true });
