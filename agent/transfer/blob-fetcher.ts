@@ -135,7 +135,7 @@ export class BlobFetcher {
       const message = `wrong bytes for ${digest}: ${ConnectError.from(error).rawMessage}`;
       const [sender] = senders;
       const liar = start === 0 && senders.size === 1 ? sender : undefined;
-      if (liar !== undefined) context.pool.corrupt(liar, message);
+      if (liar !== undefined) context.pool.corrupt(liar, size, message);
       throw new WrongContentError(message, { liar, cause: error });
     }
   }

@@ -106,8 +106,10 @@ test("a blob that no source has ends the import for good, other blobs are still 
 
 test("a source that sent wrong bytes is out for every blob, also when a later caller names it again", async () => {
   const { pool, next } = rig(A, B);
-  pool.corrupt(A, "wrong bytes");
+  pool.received(A, 7);
+  pool.corrupt(A, 7, "wrong bytes");
   assert.equal(await next("sha256:bb"), "b");
+  assert.deepEqual(pool.used, [], "wrong bytes count");
   pool.replace([A]);
   const error = await refusal(next);
   assert.equal(error.code, Code.DataLoss);

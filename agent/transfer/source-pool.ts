@@ -19,7 +19,7 @@ interface Source {
   readonly ref: SourceRef;
   /** blobs being read from it now */
   active: number;
-  /** bytes received from it */
+  /** bytes received from it that were not wrong */
   bytes: number;
   /** failures since the last byte */
   failures: number;
@@ -137,10 +137,12 @@ export class SourcePool {
     }
   }
 
-  /** The source sent wrong bytes: it is not asked again. */
-  corrupt(ref: SourceRef, message: string): void {
+  /** The source sent `bytes` wrong bytes, which do not count: it is not asked again. */
+  corrupt(ref: SourceRef, bytes: number, message: string): void {
     const source = this.#find(ref);
-    if (source !== undefined) source.out = { outcome: "corrupt", message };
+    if (source === undefined) return;
+    source.bytes -= bytes;
+    source.out = { outcome: "corrupt", message };
   }
 
   async #pick(digest: string, signal: AbortSignal): Promise<Source> {
