@@ -1,6 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type { Logger } from "../../lib/log.ts";
+import { KeptConnections } from "./kept-connections.ts";
 import type { RpcLimits } from "./limits.ts";
 import type { NodeRequest, NodeResponse } from "./response.ts";
 
@@ -10,6 +11,8 @@ export interface HttpServers {
   accept(protocol: "http1" | "http2", socket: NodeJS.Socket): void;
   /** tells every connection to take no new request and closes those that are idle; call again to close newly idle ones */
   drain(): void;
+  /** has connections open now finish what they do and then close, so that their clients come anew */
+  retire(): void;
 }
 
 /**
@@ -25,11 +28,14 @@ export function createHttpServers(
   const http1 = createHttp1Server(limits);
   const h2 = createHttp2Server(limits);
   const sessions = new Set<http2.ServerHttp2Session>();
+  const kept = new KeptConnections();
   let draining = false;
 
+  http1.on("connection", (socket) => kept.add(socket));
   http1.on("request", (req, res) => {
     // After its last response a kept connection is idle, and only then can it be closed.
     res.once("close", () => setImmediate(closeIdleIfDraining));
+    kept.watch(req, res);
     onRequest(req, res);
   });
   h2.on("request", onRequest);
@@ -53,6 +59,10 @@ export function createHttpServers(
       draining = true;
       // close() also ends the bookkeeping; that it was not listening is what its callback would say.
       http1.close();
+      for (const session of sessions) session.close();
+    },
+    retire() {
+      kept.retire();
       for (const session of sessions) session.close();
     },
   };

@@ -48,7 +48,8 @@ export interface RpcServer {
   /** connections that are open now */
   connections(): number;
   /**
-   * Uses another certificate, key and CA for connections from now on; running ones stay.
+   * Uses another certificate, key and CA for connections from now on. Running ones stay; when the CA has changed they
+   * close once what runs on them has ended.
    *
    * @throws Error when the material does not parse or the server is plaintext; the old material stays in use
    */
@@ -103,6 +104,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   );
   const { port, address } = addressOf(acceptor);
 
+  let trustedCa = options.tls?.ca;
   let closing: Promise<void> | undefined;
   return {
     port,
@@ -112,6 +114,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       if (!(acceptor instanceof tls.Server))
         throw new Error("cannot update the certificate: the server has no tls");
       acceptor.setSecureContext(serverTlsOptions(material));
+      // whoever came in under a CA that is trusted no more must not stay for good
+      if (material.ca !== trustedCa) http.retire();
+      trustedCa = material.ca;
     },
     close({ graceMs }) {
       closing ??= closeGracefully(graceMs);
