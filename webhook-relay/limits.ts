@@ -1,0 +1,45 @@
+/** Every bound of the relay: sizes in bytes or characters, times in milliseconds. */
+
+/** Largest body of a request. */
+export const BODY_MAX_BYTES = 256 * 1024;
+/** Events in one request. */
+export const BATCH_MAX_EVENTS = 100;
+/** How much of a receiver's answer is read, and how much of that is kept. */
+export const RESPONSE_MAX_BYTES = 64 * 1024;
+export const EXCERPT_MAX_CHARS = 4096;
+/** Longest message of an error that is kept. */
+export const ERROR_MAX_CHARS = 1024;
+
+/** One attempt, from look-up to the last byte of the answer, unless the subscription says otherwise. */
+export const ATTEMPT_TIMEOUT_MS = 15_000;
+export const ATTEMPT_TIMEOUT_MAX_MS = 5 * 60_000;
+/** Pauses before each attempt: about a day in all. */
+export const RETRY_SCHEDULE_MS: readonly number[] = [
+  0, 5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
+];
+/** Share of a pause by which it is shorter or longer. */
+export const RETRY_JITTER = 0.2;
+/** A delivery older than this is given up, unless the subscription says otherwise. */
+export const DELIVERY_MAX_AGE_MS = 30 * 3_600_000;
+/** Attempts at a delivery that the receiver refuses (4xx). */
+export const REJECTED_MAX_ATTEMPTS = 3;
+/** Longest pause that a receiver may ask for. */
+export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
+/** Deliveries to one webhook at the same time. */
+export const WEBHOOK_CONCURRENCY = 4;
+/** How long an attempt that was told to end may still take before it is left to itself. */
+export const ATTEMPT_MARGIN_MS = 2_000;
+/** Deliveries that one message may stand for. */
+export const FOLD_MAX = 10_000;
+/** Events that a folded message shows, unless the subscription says otherwise. */
+export const GROUP_SAMPLES = 10;
+export const GROUP_SAMPLES_MAX = 100;
+
+/** Failures in a row after which an endpoint is left alone for a while. */
+export const BREAKER_FAILURES = 5;
+/** First pause of an open breaker; doubles up to the longest. */
+export const BREAKER_PAUSE_MS = 30_000;
+export const BREAKER_PAUSE_MAX_MS = 5 * 60_000;
+/** Nothing but failures for so long switches a subscription off; it is still tried, once an hour. */
+export const AUTO_DISABLE_AFTER_MS = 24 * 3_600_000;
+export const AUTO_DISABLE_PROBE_MS = 3_600_000;
