@@ -28,8 +28,8 @@ export const HANGING_PULL_AFTER_MS = 3 * 60_000;
 /** Names of pods or nodes that are quoted as evidence. */
 export const EVIDENCE_MAX = 20;
 
-/** Sources in one plan; an agent takes 32. */
-export const PLAN_SOURCES_MAX = 8;
+/** Sources in one plan: the best one and two more to fall back on. Each counts against the limit per source. */
+export const PLAN_SOURCES_MAX = 3;
 /** Transfers to one node at the same time. */
 export const TRANSFERS_PER_TARGET = 1;
 /** Transfers from one node at the same time. */
