@@ -163,7 +163,10 @@ function acceptTls(hand: HandOver, limits: RpcLimits, material: TlsMaterial, log
     hand(socket.alpnProtocol === "h2" ? "http2" : "http1", socket);
   });
   server.on("tlsClientError", (error, socket) => {
-    logger.debug("tls connection refused", { peer: socket.remoteAddress, error: error.message });
+    // a code such as CERT_HAS_EXPIRED, whatever its declared type; such a client is told nothing but that we hung up
+    const refused = Boolean(socket.authorizationError);
+    if (refused) logger.warn("client certificate refused", { reason: String(socket.authorizationError) });
+    else logger.debug("tls connection refused", { peer: socket.remoteAddress, error: error.message });
   });
   return server;
 }

@@ -11,6 +11,7 @@ import { clientTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
 import { Health } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { createPki } from "../harness/pki.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
+import { waitFor } from "../harness/wait.ts";
 
 const HOUR_MS = 60 * 60_000;
 /** how a client learns that its certificate is not taken: by an alert, or by the end of the connection */
@@ -81,6 +82,8 @@ describe("who gets past the agent's TLS", () => {
       notAfter: Date.now() - 1000,
     });
     assert.match(await knock(await identity(expired)), REFUSED);
+    const told = /"level":"warn".*"client certificate refused","reason":"CERT_HAS_EXPIRED"/;
+    await waitFor("the reason in the agent's log", () => told.test(rig.node("a").agent.logs()));
   });
 
   test("a certificate that is not valid yet: refused in the handshake", async () => {
