@@ -129,17 +129,3 @@ export interface KubeEvent extends KubeObject {
   readonly note?: string;
   readonly type?: "Normal" | "Warning";
 }
-
-/** A CustomResourceDefinition, as far as its age is looked at. */
-export interface CustomResourceDefinition extends KubeObject {
-  readonly spec?: {
-    readonly versions?: readonly {
-      readonly name: string;
-      readonly served?: boolean;
-      readonly storage?: boolean;
-      readonly subresources?: { readonly status?: object };
-      readonly schema?: { readonly openAPIV3Schema?: Readonly<Record<string, unknown>> };
-    }[];
-  };
-  readonly status?: { readonly conditions?: readonly Condition[] };
-}

@@ -1,4 +1,5 @@
-import type { CustomResourceDefinition, KubeEvent, KubeObject, Lease } from "./objects.ts";
+import { isKubeObject, isLease } from "./guards.ts";
+import type { KubeObject, Lease } from "./objects.ts";
 
 /** A kind of object, as the API server's paths name it. */
 export interface KubeResource<T extends KubeObject = KubeObject> {
@@ -9,8 +10,8 @@ export interface KubeResource<T extends KubeObject = KubeObject> {
   /** lower case plural, as in paths and RBAC rules */
   readonly plural: string;
   readonly namespaced: boolean;
-  /** never set: ties the resource to the type of its objects */
-  readonly objectType?: T;
+  /** tells its objects from anything else that may come as an answer */
+  readonly is: (value: unknown) => value is T;
 }
 
 /** Where an object is. */
@@ -21,29 +22,27 @@ export interface ObjectKey {
 }
 
 /** v1 Pod */
-export const PODS: KubeResource = resource("", "v1", "Pod", "pods");
+export const PODS = resource("", "v1", "Pod", "pods");
 /** v1 Node, of the whole cluster */
-export const NODES: KubeResource = clusterResource("", "v1", "Node", "nodes");
+export const NODES = clusterResource("", "v1", "Node", "nodes");
 /** v1 Namespace, of the whole cluster */
-export const NAMESPACES: KubeResource = clusterResource("", "v1", "Namespace", "namespaces");
+export const NAMESPACES = clusterResource("", "v1", "Namespace", "namespaces");
 /** coordination.k8s.io/v1 Lease */
-export const LEASES: KubeResource<Lease> = resource("coordination.k8s.io", "v1", "Lease", "leases");
+export const LEASES: KubeResource<Lease> = {
+  ...resource("coordination.k8s.io", "v1", "Lease", "leases"),
+  is: isLease,
+};
 /** events.k8s.io/v1 Event */
-export const EVENTS: KubeResource<KubeEvent> = resource("events.k8s.io", "v1", "Event", "events");
+export const EVENTS = resource("events.k8s.io", "v1", "Event", "events");
 /** apiextensions.k8s.io/v1 CustomResourceDefinition, of the whole cluster */
-export const CUSTOM_RESOURCE_DEFINITIONS: KubeResource<CustomResourceDefinition> = clusterResource(
+export const CUSTOM_RESOURCE_DEFINITIONS = clusterResource(
   "apiextensions.k8s.io",
   "v1",
   "CustomResourceDefinition",
   "customresourcedefinitions",
 );
-/** tote.dev/v1alpha1 SalvageRecord; who reads them checks their shape */
-export const SALVAGE_RECORDS: KubeResource = resource(
-  "tote.dev",
-  "v1alpha1",
-  "SalvageRecord",
-  "salvagerecords",
-);
+/** tote.dev/v1alpha1 SalvageRecord */
+export const SALVAGE_RECORDS = resource("tote.dev", "v1alpha1", "SalvageRecord", "salvagerecords");
 
 /** The kinds in apps and batch that own pods or own what owns pods. */
 export const OWNERS: readonly KubeResource[] = [
@@ -95,11 +94,11 @@ export function objectPath(of: KubeResource, key: ObjectKey, subresource?: "stat
 }
 
 function resource(group: string, version: string, kind: string, plural: string): KubeResource {
-  return { group, version, kind, plural, namespaced: true };
+  return { group, version, kind, plural, namespaced: true, is: isKubeObject };
 }
 
 function clusterResource(group: string, version: string, kind: string, plural: string): KubeResource {
-  return { group, version, kind, plural, namespaced: false };
+  return { group, version, kind, plural, namespaced: false, is: isKubeObject };
 }
 
 /** Names come from objects that others wrote; none that the API server would take holds a slash or is a dot. */

@@ -1,0 +1,12 @@
+import { RETRY_AFTER_MAX_MS } from "./limits.ts";
+
+/**
+ * The pause that a Retry-After header asks for: whole seconds, or a date (RFC 9110, section 10.2.3).
+ * @param now milliseconds since 1970
+ * @returns milliseconds, at most five minutes; undefined when the header is absent or means nothing
+ */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  const text = header?.trim() ?? "";
+  const at = /^\d+$/.test(text) ? now + Number(text) * 1000 : Date.parse(text);
+  return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - now), RETRY_AFTER_MAX_MS);
+}
