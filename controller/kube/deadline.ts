@@ -36,3 +36,25 @@ export async function withDeadline<T>(
     ended.abort();
   }
 }
+
+/**
+ * Runs with a signal that fires with the first of several.
+ * @throws what `run` throws
+ */
+export async function withSignals<T>(
+  signals: readonly AbortSignal[],
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const inner = new AbortController();
+  const links = signals.map((signal) => {
+    signal.throwIfAborted();
+    const onAbort = (): void => inner.abort(signal.reason);
+    return { signal, onAbort };
+  });
+  for (const { signal, onAbort } of links) signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await run(inner.signal);
+  } finally {
+    for (const { signal, onAbort } of links) signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -4,7 +4,7 @@ import { describeError } from "../../lib/errors.ts";
 import { isStatus } from "./guards.ts";
 import { ApiError, statusError } from "./api-error.ts";
 import { DeadlineError } from "./deadline.ts";
-import type { KubeConnection } from "./kube-config.ts";
+import type { Credentials, KubeConnection } from "./kube-config.ts";
 import { ANSWER_MAX_BYTES } from "./limits.ts";
 import type { Status } from "./objects.ts";
 import { parseRetryAfter } from "./retry-after.ts";
@@ -20,6 +20,8 @@ export interface HttpCall {
   readonly body?: object | undefined;
   /** default application/json */
   readonly contentType?: string | undefined;
+  /** called right before the request is sent; what it throws is thrown */
+  readonly guard?: (() => void) | undefined;
   /** milliseconds until the answer must begin, default: no bound of its own */
   readonly headersTimeoutMs?: number;
 }
@@ -69,8 +71,9 @@ export class HttpCaller {
   }
 
   async #request(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
+    const { headers, dispatcher } = await this.#credentials(call, signal);
+    call.guard?.();
     try {
-      const { headers, dispatcher } = await this.#connection.credentials(signal);
       return await request(`${this.#connection.server}${call.path}`, {
         dispatcher,
         method: call.method,
@@ -86,6 +89,14 @@ export class HttpCaller {
         // deadlines and idle timeouts of ours end what hangs
         bodyTimeout: 0,
       });
+    } catch (error) {
+      throw asApiError(call.action, error, signal);
+    }
+  }
+
+  async #credentials(call: HttpCall, signal: AbortSignal): Promise<Credentials> {
+    try {
+      return await this.#connection.credentials(signal);
     } catch (error) {
       throw asApiError(call.action, error, signal);
     }

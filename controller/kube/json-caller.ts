@@ -56,7 +56,7 @@ export class JsonCaller {
     const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
     try {
       return await withDeadline(this.#clock, timeoutMs, signal, (inner) =>
-        this.#untilDone(call, inner, this.#clock.monotonic() + timeoutMs),
+        this.#untilDone({ ...call, guard: options.guard }, inner, this.#clock.monotonic() + timeoutMs),
       );
     } catch (error) {
       throw asApiError(call.action, error, signal);

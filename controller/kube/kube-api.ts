@@ -6,6 +6,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** milliseconds for the whole call, waiting for Retry-After included; default 15 s, for a page of a list 60 s */
   readonly timeoutMs?: number;
+  /** called right before each request of the call is sent; what it throws ends the call */
+  readonly guard?: () => void;
 }
 
 /** Which objects a list or watch is about. */

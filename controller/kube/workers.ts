@@ -66,13 +66,13 @@ function settle({ queue, logger }: WorkersOptions, { key, priority }: WorkItem, 
     case "retry": {
       const { error } = outcome;
       const failures = queue.failures(key) + 1;
-      logger.warn("work failed, it will be tried again", { key, failures, error });
+      logger.warn("work failed, it will be tried again", { item: key, failures, error });
       const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
       queue.addRateLimited(key, priority, asked);
       return;
     }
     case "given-up":
-      logger.error("work failed for good", { key, error: outcome.error });
+      logger.error("work failed for good", { item: key, error: outcome.error });
       queue.forget(key);
   }
 }

@@ -1,0 +1,54 @@
+import { formatMicroTime } from "./micro-time.ts";
+import type { Lease } from "./objects.ts";
+
+/** Who holds a lease, and how it is to be left. Written to `spec` of a Lease. */
+export interface LeaseSpec {
+  readonly holderIdentity: string;
+  readonly leaseDurationSeconds: number;
+  readonly acquireTime: string;
+  readonly renewTime: string;
+  readonly leaseTransitions: number;
+}
+
+/** What a lease is taken with. */
+export interface Claim {
+  readonly identity: string;
+  readonly leaseDurationMs: number;
+  /** milliseconds since 1970 */
+  readonly now: number;
+}
+
+/**
+ * The spec with which a term begins. Each term has a number larger than every one before it.
+ * @param before the lease as it is, undefined when there is none
+ */
+export function takenLease(before: Lease | undefined, claim: Claim): LeaseSpec {
+  const time = formatMicroTime(claim.now);
+  return {
+    holderIdentity: claim.identity,
+    leaseDurationSeconds: Math.ceil(claim.leaseDurationMs / 1000),
+    acquireTime: time,
+    renewTime: time,
+    leaseTransitions:
+      before === undefined ? firstTransition(claim.now) : (before.spec?.leaseTransitions ?? 0) + 1,
+  };
+}
+
+/** The spec that says that the holder is alive. */
+export function renewedLease(held: LeaseSpec, now: number): LeaseSpec {
+  return { ...held, renewTime: formatMicroTime(now) };
+}
+
+/** The spec of a lease that its holder gives back: whoever comes next need not wait. */
+export function releasedLease(held: LeaseSpec, now: number): LeaseSpec {
+  const time = formatMicroTime(now);
+  return { ...held, holderIdentity: "", leaseDurationSeconds: 1, acquireTime: time, renewTime: time };
+}
+
+/**
+ * The number of the first term of a new lease: minutes since 1970. Were it 0, then somebody who deletes the lease would
+ * lock its holder out, since agents refuse orders of a term smaller than one that they have seen.
+ */
+function firstTransition(now: number): number {
+  return Math.floor(now / 60_000);
+}
