@@ -1,0 +1,50 @@
+/** Lists inside a record's status: transitions and conditions. */
+
+import { EVIDENCE_MAX, RECORD_MESSAGE_MAX_CHARS } from "../limits.ts";
+import {
+  CONDITION_TYPES,
+  type RecordCondition,
+  type RecordTransition,
+  type TransitionType,
+} from "../objects/salvage-record.ts";
+import { cutText } from "../objects/text.ts";
+
+/** What a transition says beside type and time. */
+export type TransitionDetails = Omit<RecordTransition, "type" | "time" | "notified">;
+
+/**
+ * Appends a transition that the relay does not have yet. One that is there already stays as it is: each happens once per
+ * record, and its event must not change.
+ * @param now milliseconds since 1970
+ */
+export function addTransition(
+  transitions: readonly RecordTransition[] | undefined,
+  type: TransitionType,
+  details: TransitionDetails,
+  now: number,
+): readonly RecordTransition[] {
+  const before = transitions ?? [];
+  if (before.some((transition) => transition.type === type)) return before;
+  const { sources } = details;
+  const bounded = sources === undefined ? details : { ...details, sources: sources.slice(0, EVIDENCE_MAX) };
+  return [...before, { type, time: new Date(now).toISOString(), notified: false, ...bounded }];
+}
+
+/** Sets a condition; its time changes only when its status does. Conditions keep one order. */
+export function setCondition(
+  conditions: readonly RecordCondition[] | undefined,
+  condition: Omit<RecordCondition, "lastTransitionTime">,
+  now: number,
+): readonly RecordCondition[] {
+  const before = (conditions ?? []).find(({ type }) => type === condition.type);
+  const isSame = before?.status === condition.status;
+  const updated: RecordCondition = {
+    ...condition,
+    message: cutText(condition.message, RECORD_MESSAGE_MAX_CHARS),
+    lastTransitionTime: isSame ? before.lastTransitionTime : new Date(now).toISOString(),
+  };
+  const others = (conditions ?? []).filter(({ type }) => type !== condition.type);
+  return [...others, updated].sort(
+    (a, b) => CONDITION_TYPES.indexOf(a.type) - CONDITION_TYPES.indexOf(b.type),
+  );
+}
