@@ -1,5 +1,6 @@
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 
+import { byteCount } from "../../lib/byte-count.ts";
 import { assertDigest } from "../../lib/digest.ts";
 import { parseEndpoint } from "../../lib/endpoint.ts";
 import { InvalidValueError } from "../../lib/errors.ts";
@@ -192,13 +193,6 @@ function pageSize(value: number): number {
 function pageStart(token: string): string {
   if (token !== "") assertDigest("page_token", token);
   return token;
-}
-
-function byteCount(field: string, value: bigint): number {
-  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new InvalidValueError(field, `is ${value}, must be a number of bytes of at least 0`);
-  }
-  return Number(value);
 }
 
 /** Lets a handler throw the agent's own errors. */

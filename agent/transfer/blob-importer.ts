@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
+import { byteCount } from "../../lib/byte-count.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { assertDigest } from "../../lib/digest.ts";
 import { InvalidValueError } from "../../lib/errors.ts";
@@ -49,9 +50,9 @@ export class BlobImporter {
     const header = first.done === true ? undefined : first.value.part;
     if (header?.case !== "header") throw new InvalidValueError("part", "the first message must be a header");
     const { digest, grant } = header.value;
-    const size = Number(header.value.size);
-    const offset = Number(header.value.offset);
     assertDigest("header.digest", digest);
+    const size = byteCount("header.size", header.value.size);
+    const offset = byteCount("header.offset", header.value.offset);
     await this.#grants.forImportBlob({ digest, grant });
     return await this.#locks.run(digest, signal, () =>
       this.#store({ digest, size, offset, messages, signal }),
@@ -102,17 +103,18 @@ export class BlobImporter {
         await writer.close();
       }
     } catch (error) {
-      throw await this.#toConnectError(error, digest);
+      throw await this.#toConnectError(error, digest, lease);
     }
   }
 
-  async #toConnectError(error: unknown, digest: string): Promise<unknown> {
+  async #toConnectError(error: unknown, digest: string, lease: string): Promise<unknown> {
     if (isLocked(error)) return new ConnectError(`${digest} is being written by another call`, Code.Aborted);
     if (isNoSpace(error))
       return new ConnectError(`no space left for ${digest} on this node`, Code.ResourceExhausted);
     if (!isWrongContent(error)) return error;
     // else the wrong bytes would be resumed for ever
     await this.#containerd.content.abort(ingestRef(digest));
+    await this.#containerd.leases.delete(lease);
     return new ConnectError(ConnectError.from(error).rawMessage, Code.DataLoss);
   }
 }
