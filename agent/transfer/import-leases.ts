@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
-import type { CallOptions, Containerd } from "../containerd/types.ts";
+import type { CallOptions, Leases, Snapshots } from "../containerd/types.ts";
 import { RESUME_TTL_MS, RUNNING_LEASE_TTL_MS } from "../limits.ts";
 
 /** Label that says what a lease of this agent is for. */
@@ -15,15 +15,21 @@ export function leaseLabels(purpose: string, ttlMs: number, now: number): Record
   return { "containerd.io/gc.expire": expire, [PURPOSE_LABEL]: purpose };
 }
 
+/** The part of containerd that is needed here. */
+interface LeasesAndSnapshots {
+  readonly leases: Leases;
+  readonly snapshots: Pick<Snapshots, "remove">;
+}
+
 /**
  * The leases of imports: one while an import runs, and one with a short life that keeps what arrived for a next try.
  * Their ids follow from the image's digest, so that a restarted agent finds them.
  */
 export class ImportLeases {
-  readonly #containerd: Containerd;
+  readonly #containerd: LeasesAndSnapshots;
   readonly #clock: Clock;
 
-  constructor(options: { readonly containerd: Containerd; readonly clock: Clock }) {
+  constructor(options: { readonly containerd: LeasesAndSnapshots; readonly clock: Clock }) {
     this.#containerd = options.containerd;
     this.#clock = options.clock;
   }

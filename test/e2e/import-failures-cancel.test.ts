@@ -23,8 +23,8 @@ describe("an import is cancelled", () => {
   });
   after(() => rig.cleanup.run());
 
-  async function onSource(title: string): Promise<UniqueImage & { readonly order: RigImport }> {
-    const unique = await uniqueImage(title);
+  async function onSource(title: string, seed = title): Promise<UniqueImage & { readonly order: RigImport }> {
+    const unique = await uniqueImage(title, { seed });
     await loadImage(rig.node("a").containerd, unique.image, { names: [unique.name] });
     return { ...unique, order: { image: unique.image, names: [unique.name], target: "b" } };
   }
@@ -91,5 +91,18 @@ describe("an import is cancelled", () => {
     assert.equal(cancelled, true);
     assert.equal((await failure).code, Code.Canceled);
     await assertSalvaged(rig.node("b"), wanted, result);
+  });
+
+  test("while another image with the same layers is imported: that one is not harmed", async () => {
+    const [doomed, wanted] = [await onSource("doomed", "shared"), await onSource("spared", "shared")];
+    const first = await startImport(rig, doomed.order);
+    await first.untilInTheMiddle();
+    const second = await startImport(rig, wanted.order);
+    const failure = failureOf(first.result);
+    assert.equal(await cancel(doomed.order), true);
+    assert.equal((await failure).code, Code.Canceled);
+    const result = await second.result;
+    await assertSalvaged(rig.node("b"), wanted, result);
+    assert.equal(await imageStatus(rig.node("b").containerd, doomed.name), undefined);
   });
 });

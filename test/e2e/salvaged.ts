@@ -21,4 +21,6 @@ export async function assertSalvaged(
   assert.equal((await imageStatus(node.containerd, name))?.id, image.config.digest);
   await assertNothingHeld(node);
   await assertImageRuns(node.containerd, name, output);
+  const unfinished = (await node.ctr.snapshots()).filter(({ kind }) => kind !== "Committed");
+  assert.deepEqual(unfinished, [], `snapshots on ${node.name} that were to become layers`);
 }

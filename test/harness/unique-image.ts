@@ -21,19 +21,20 @@ const layerBytes = 1_500_000;
  * share nodes.
  * @param title of the image, a legal repository name
  * @param options.layers sizes in bytes of the layers above busybox (about 1 MB), default three of 1.5 MB
+ * @param options.seed of the bytes in them; two images of one seed share these blobs, though no snapshot
  */
 export async function uniqueImage(
   title: string,
-  options: { readonly layers?: readonly number[] } = {},
+  options: { readonly layers?: readonly number[]; readonly seed?: string } = {},
 ): Promise<UniqueImage> {
-  const { layers = [layerBytes, layerBytes, layerBytes] } = options;
+  const { layers = [layerBytes, layerBytes, layerBytes], seed = title } = options;
   const base = await busyboxLayer();
   const output = `this is ${title}`;
   const image = await buildImage({
     layers: [
       { files: { ...base.files, "etc/title": title } },
       ...layers.map((size, at) => ({
-        files: { [`data/${at}`]: { size, fill: "random" as const, seed: `${title} ${at}` } },
+        files: { [`data/${at}`]: { size, fill: "random" as const, seed: `${seed} ${at}` } },
       })),
     ],
     config: { cmd: ["/bin/echo", output] },
