@@ -83,16 +83,9 @@ export function createAgent(options: AgentOptions): Agent {
     activeTransfers: () => imports.active + sessions.streams,
   });
   const countSent = (bytes: number): void => metrics.countBytes("export", bytes);
-  const blobExporter = new BlobExporter({
-    containerd,
-    reader,
-    sessions,
-    throttle: throttle(),
-    clock,
-    readFacts,
-    countBytes: countSent,
-  });
-  const imageExporter = new ImageExporter({ images, reader, sessions, readFacts, countBytes: countSent });
+  const outgoing = { reader, sessions, throttle: throttle(), readFacts, countBytes: countSent };
+  const blobExporter = new BlobExporter({ ...outgoing, containerd, clock });
+  const imageExporter = new ImageExporter({ ...outgoing, images });
 
   const grants = isInsecure
     ? openGate

@@ -1,3 +1,5 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
 import { parseReference } from "../../lib/reference.ts";
 import type { Descriptor } from "./manifest.ts";
 import { OCI_INDEX } from "./manifest.ts";
@@ -11,6 +13,7 @@ export type ReadWhole = (digest: string, size: number) => AsyncIterable<Uint8Arr
  * An image of one platform as a tar that `ctr images import` and `docker load` take: an OCI image layout 1.0 with
  * docker's manifest.json beside it. Children of an index that are for other platforms are left out, as they are after
  * a pull.
+ * @throws ConnectError data_loss when a blob of this node is shorter than it should be; whatever `read` throws
  * @param names records that point at the image; only those with a tag or digest go in
  */
 export async function* imageArchive(
@@ -23,11 +26,27 @@ export async function* imageArchive(
   yield* textFile("manifest.json", dockerManifest(tree, names));
   for (const { digest, size } of blobsOf(tree)) {
     yield tarHeader(blobPath(digest), size);
-    yield* read(digest, size);
+    yield* whole(digest, size, read(digest, size));
     const padding = tarPadding(size);
     if (padding.length > 0) yield padding;
   }
   yield tarEnd();
+}
+
+/** containerd does not notice when the file of a blob is shorter than it was. */
+async function* whole(
+  digest: string,
+  size: number,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  for await (const chunk of chunks) {
+    sent += chunk.length;
+    yield chunk;
+  }
+  if (sent !== size) {
+    throw new ConnectError(`blob ${digest} ended at byte ${sent} of ${size} on this node`, Code.DataLoss);
+  }
 }
 
 function layoutIndex(target: Descriptor, names: readonly string[]): unknown {

@@ -4,6 +4,7 @@ import { MAX_EXPORTS, MESSAGE_BYTES } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { LocalBlobs } from "../transfer/local-blobs.ts";
 import type { ExportSessions } from "../transfer/export-sessions.ts";
+import type { Throttle } from "../transfer/throttle.ts";
 import { imageArchive } from "./archive.ts";
 import type { LocalImages } from "./local-images.ts";
 
@@ -20,14 +21,18 @@ export class ImageExporter {
   readonly #images: LocalImages;
   readonly #reader: LocalBlobs;
   readonly #sessions: ExportSessions;
+  readonly #throttle: Throttle;
   readonly #readFacts: (signal: AbortSignal) => Promise<NodeFacts>;
   readonly #countBytes: (bytes: number) => void;
+  /** archives that are being sent now */
   #active = 0;
 
   constructor(options: {
     readonly images: LocalImages;
     readonly reader: LocalBlobs;
     readonly sessions: ExportSessions;
+    /** shared with other streams that go out */
+    readonly throttle: Throttle;
     readonly readFacts: (signal: AbortSignal) => Promise<NodeFacts>;
     /** counts bytes sent */
     readonly countBytes: (bytes: number) => void;
@@ -35,13 +40,9 @@ export class ImageExporter {
     this.#images = options.images;
     this.#reader = options.reader;
     this.#sessions = options.sessions;
+    this.#throttle = options.throttle;
     this.#readFacts = options.readFacts;
     this.#countBytes = options.countBytes;
-  }
-
-  /** Archives that are being sent now. */
-  get active(): number {
-    return this.#active;
   }
 
   /**
@@ -76,25 +77,30 @@ export class ImageExporter {
       endSession();
     };
     const chunks = imageArchive(tree, image.names, (blob, size) => this.#reader.read(blob, 0, size, signal));
-    return { chunks: this.#gathered(chunks), close };
+    return { chunks: this.#gathered(chunks, signal), close };
   }
 
   /** Headers and padding are small: sent together with what follows them. */
-  async *#gathered(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *#gathered(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     let pending: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of chunks) {
       if (length + chunk.length > MESSAGE_BYTES && length > 0) {
-        this.#countBytes(length);
-        yield join(pending);
+        yield await this.#send(pending, length, signal);
         pending = [];
         length = 0;
       }
       pending.push(chunk);
       length += chunk.length;
     }
+    yield await this.#send(pending, length, signal);
+  }
+
+  /** Waits until so many bytes may go out. */
+  async #send(pieces: readonly Uint8Array[], length: number, signal: AbortSignal): Promise<Uint8Array> {
+    await this.#throttle.take(length, signal);
     this.#countBytes(length);
-    yield join(pending);
+    return join(pieces);
   }
 }
 

@@ -66,7 +66,7 @@ export function createAgentService(options: AgentServiceOptions): ServiceImpl<ty
         }),
         keepsLayers: facts.keepsLayers,
         activeImports: imports.active,
-        activeExports: options.blobExporter.active + options.imageExporter.active,
+        activeExports: options.blobExporter.active,
       };
     }),
 

@@ -65,7 +65,7 @@ export class BlobExporter {
     this.#countBytes = options.countBytes;
   }
 
-  /** Streams that run now. */
+  /** Streams that run now, those of archives included. */
   get active(): number {
     return this.#sessions.streams;
   }
