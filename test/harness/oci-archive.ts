@@ -13,20 +13,22 @@ export interface ArchiveContent {
   readonly blobs: Iterable<BlobSource>;
 }
 
-/** The bytes of an OCI archive (tar of an OCI image layout), in pieces. */
-export function ociArchive(content: ArchiveContent): AsyncIterable<Uint8Array> {
-  const { root, names, blobs } = content;
-  const { mediaType, digest, size } = root;
-  const manifests = names.map((name) => ({
-    mediaType,
-    digest,
-    size,
-    annotations: { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": refName(name) },
-  }));
+/** The bytes of an OCI archive (tar of an OCI image layout) of one image or several, in pieces. */
+export function ociArchive(...contents: readonly ArchiveContent[]): AsyncIterable<Uint8Array> {
+  const manifests = contents.flatMap(({ root: { mediaType, digest, size }, names }) =>
+    names.map((name) => ({
+      mediaType,
+      digest,
+      size,
+      annotations: { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": refName(name) },
+    })),
+  );
   const index = jsonBlob({ schemaVersion: 2, manifests });
   const layout = memoryBlob(Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
   const entries: TarEntry[] = [file("oci-layout", layout), file("index.json", index)];
-  for (const blob of blobs) entries.push(file(`blobs/${blob.digest.replace(":", "/")}`, blob));
+  for (const { blobs } of contents) {
+    for (const blob of blobs) entries.push(file(`blobs/${blob.digest.replace(":", "/")}`, blob));
+  }
   return writeTar(entries);
 }
 
