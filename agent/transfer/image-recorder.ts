@@ -1,19 +1,26 @@
 import { Code } from "@connectrpc/connect";
 
 import type { Clock } from "../../lib/clock.ts";
-import type { Containerd } from "../containerd/types.ts";
+import type { ContentStore, Cri, Images } from "../containerd/types.ts";
 import { IMAGE_LABELS } from "../image/labels.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import type { WantedNames } from "../image/names.ts";
 import { VISIBLE_TIMEOUT_MS } from "../limits.ts";
 import { ImportError } from "./import-error.ts";
 
+/** The part of containerd that is needed here. */
+interface RecorderContainerd {
+  readonly images: Images;
+  readonly content: Pick<ContentStore, "info">;
+  readonly cri: Pick<Cri, "imageStatus">;
+}
+
 /** Creates image records in CRI's own order and asks CRI whether it sees them. */
 export class ImageRecorder {
-  readonly #containerd: Containerd;
+  readonly #containerd: RecorderContainerd;
   readonly #clock: Clock;
 
-  constructor(options: { readonly containerd: Containerd; readonly clock: Clock }) {
+  constructor(options: { readonly containerd: RecorderContainerd; readonly clock: Clock }) {
     this.#containerd = options.containerd;
     this.#clock = options.clock;
   }

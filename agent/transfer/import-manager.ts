@@ -38,8 +38,8 @@ export type OnImportEnd = (result: string, durationMs: number) => void;
 /** Everything the manager works with. */
 export interface ImportManagerOptions {
   readonly containerd: Pick<Containerd, "waitReady">;
-  readonly importer: ImageImporter;
-  readonly recorder: ImageRecorder;
+  readonly importer: Pick<ImageImporter, "transfer">;
+  readonly recorder: Pick<ImageRecorder, "checkTags" | "record" | "invisible">;
   readonly leases: ImportLeases;
   readonly openBlob: OpenBlob;
   readonly readFacts: (signal: AbortSignal) => Promise<NodeFacts>;
