@@ -113,6 +113,8 @@ export interface SubscriptionHealth {
   readonly breaker: BreakerState;
   /** failures in a row */
   readonly failures: number;
+  /** how often the breaker has opened since the last success */
+  readonly trips: number;
   /** since when there was nothing but failure */
   readonly failingSince: number | undefined;
   /** nothing is sent before: the receiver asked for it, or the breaker is open */

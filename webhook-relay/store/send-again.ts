@@ -1,0 +1,88 @@
+import { int, optionalInt, text, type Row } from "./database.ts";
+import { readReplay } from "./read-replays.ts";
+import { deliveryFilter, type Filter } from "./filters.ts";
+import type { Statements } from "./statements.ts";
+import type { DatabaseSync } from "node:sqlite";
+import type { ReplayView } from "./views.ts";
+
+/**
+ * Makes a delivery due now, with all its attempts before it. One that is part of another's message stands for the whole
+ * message, so that what goes out under its `webhook-id` is what went out before. Inside a transaction.
+ */
+export function sendAgain(
+  statements: Statements,
+  deliveryId: number,
+  now: number,
+): "queued" | "not_found" | "under_way" {
+  const row = statements.deliveryForAgain.get(deliveryId);
+  if (row === undefined) return "not_found";
+  const lead = optionalInt(row, "lead_id");
+  const leadRow = lead === undefined ? undefined : statements.deliveryForAgain.get(lead);
+  if (leadRow !== undefined) return queue(statements, leadRow, now);
+  return queue(statements, row, now);
+}
+
+function queue(statements: Statements, row: Row, now: number): "queued" | "under_way" {
+  if (text(row, "state") === "delivering") return "under_way";
+  const id = int(row, "id");
+  statements.again.run({ id, now });
+  statements.againMembers.run(id);
+  return "queued";
+}
+
+/** What one step of a replay has done. */
+export interface ReplayStep {
+  readonly replay: ReplayView;
+  /** subscriptions that have something due now */
+  readonly subscriptions: readonly string[];
+}
+
+/**
+ * Takes a replay forward by some deliveries and writes down how far it is, so that a restart goes on from there and sends
+ * none twice. Inside a transaction.
+ * @returns undefined when the replay is not running any more
+ */
+export function stepReplay(
+  database: DatabaseSync,
+  statements: Statements,
+  id: number,
+  count: number,
+  now: number,
+): ReplayStep | undefined {
+  const row = statements.findReplay.get(id);
+  if (row === undefined || text(row, "state") !== "running") return undefined;
+  const { query } = readReplay(row);
+  const found = nextDeliveries(database, deliveryFilter(query), {
+    after: int(row, "after_id"),
+    until: int(row, "until_id"),
+    count,
+  });
+  const subscriptions = new Set<string>();
+  let replayed = 0;
+  for (const delivery of found) {
+    // a message of several was queued by the first of them, and is pending now
+    const current = statements.deliveryForAgain.get(int(delivery, "id"));
+    if (current === undefined || !ENDED.has(text(current, "state"))) continue;
+    if (sendAgain(statements, int(delivery, "id"), now) !== "queued") continue;
+    subscriptions.add(text(delivery, "subscription"));
+    replayed += 1;
+  }
+  const last = found.at(-1);
+  if (last === undefined) statements.endReplay.run({ id, now, state: "done" });
+  else statements.advanceReplay.run({ id, after: int(last, "id"), replayed });
+  const after = statements.findReplay.get(id);
+  return after === undefined ? undefined : { replay: readReplay(after), subscriptions: [...subscriptions] };
+}
+
+const ENDED: ReadonlySet<string> = new Set(["delivered", "dead"]);
+
+function nextDeliveries(
+  database: DatabaseSync,
+  filter: Filter,
+  range: { readonly after: number; readonly until: number; readonly count: number },
+): readonly Row[] {
+  const sql = `SELECT d.id, d.subscription FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
+    WHERE d.id > :after AND d.id <= :until AND d.state IN ('delivered', 'dead') ${filter.and}
+    ORDER BY d.id LIMIT :count`;
+  return database.prepare(sql).all({ ...filter.values, ...range });
+}

@@ -1,0 +1,159 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** The condition of `deliveries_by_group`, word for word: SQLite uses a partial index only then. */
+const IN_GROUP = "state IN ('pending', 'delivering') AND group_key IS NOT NULL";
+
+/** Every statement that does not depend on what a caller filters by, by name. */
+const SQL = {
+  begin: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  savepoint: "SAVEPOINT operation",
+  release: "RELEASE operation",
+  rollbackTo: "ROLLBACK TO operation",
+
+  // events
+  findEvent: "SELECT digest FROM events WHERE id = ?",
+  findTombstone: "SELECT digest FROM tombstones WHERE id = ?",
+  insertEvent: `INSERT INTO events (id, type, namespace, severity, incident, time, accepted_at, digest, body)
+    VALUES (:id, :type, :namespace, :severity, :incident, :time, :now, :digest, :body)`,
+  insertDelivery: `INSERT INTO deliveries (event_seq, subscription, state, group_key, created_at, age_from, due_at)
+    VALUES (:event, :subscription, 'pending', :group, :now, :now, :due)`,
+
+  // windows of groups
+  findWindow: "SELECT ends_at FROM windows WHERE subscription = ? AND group_key = ?",
+  openWindow: `INSERT INTO windows (subscription, group_key, interval_ms, ends_at)
+    VALUES (:subscription, :group, :interval, :ends)
+    ON CONFLICT DO UPDATE SET interval_ms = excluded.interval_ms, ends_at = excluded.ends_at`,
+  reopenWindow: `UPDATE windows SET ends_at = :now + interval_ms WHERE subscription = :subscription AND group_key = :group`,
+  deleteWindows: "DELETE FROM windows WHERE ends_at < ?",
+
+  // leases
+  nextDue: `SELECT min(due_at) AS due_at FROM deliveries WHERE state = 'pending' AND subscription = ?`,
+  due: `SELECT id, group_key, attempts FROM deliveries
+    WHERE state = 'pending' AND subscription = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?`,
+  countDue: `SELECT count(*) AS count FROM
+    (SELECT 1 FROM deliveries WHERE state = 'pending' AND subscription = ? AND due_at <= ? LIMIT ?)`,
+  foldFresh: `UPDATE deliveries SET state = 'folded', lead_id = :lead WHERE id IN
+    (SELECT id FROM deliveries WHERE ${IN_GROUP} AND state = 'pending' AND subscription = :subscription
+      AND group_key = :group AND due_at <= :now AND attempts = 0 AND total = 1 AND id <> :lead
+      ORDER BY id LIMIT :max)`,
+  isGroupUnderWay: `SELECT 1 FROM deliveries
+    WHERE ${IN_GROUP} AND state = 'delivering' AND subscription = ? AND group_key = ? LIMIT 1`,
+  oldestOfGroup: `SELECT min(id) AS id FROM deliveries
+    WHERE ${IN_GROUP} AND state = 'pending' AND subscription = ? AND group_key = ?`,
+  pendingOfGroup: `SELECT id FROM deliveries
+    WHERE ${IN_GROUP} AND state = 'pending' AND subscription = ? AND group_key = ? AND id <> ? ORDER BY id LIMIT ?`,
+  dueOthers: `SELECT id FROM deliveries
+    WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? ORDER BY due_at, id LIMIT ?`,
+  adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id = ?",
+  fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id = ?",
+  lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = :until,
+      is_overflow = max(is_overflow, :overflow),
+      total = 1 + (SELECT count(*) FROM deliveries AS member WHERE member.lead_id = deliveries.id)
+    WHERE id = :id AND state = 'pending'
+    RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
+      may_have_arrived`,
+  leaseSingles: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = ? WHERE id IN
+    (SELECT id FROM deliveries WHERE state = 'pending' AND subscription = ? AND due_at <= ?
+      ORDER BY due_at, id LIMIT ?)
+    RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
+      may_have_arrived`,
+
+  // what a lease is about
+  eventOfLease: "SELECT body, type, severity, time, id AS event_id FROM events WHERE seq = ?",
+  itemsOfLead: `SELECT d.id, e.body FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
+    WHERE d.id = :lead OR d.lead_id = :lead ORDER BY e.seq LIMIT :max`,
+  newestOfLead: `SELECT d.id, e.body FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
+    WHERE d.id = :lead OR d.lead_id = :lead ORDER BY e.seq DESC LIMIT 1`,
+  talliesOfLead: `SELECT e.type, e.severity, count(*) AS count, min(e.time) AS first, max(e.time) AS last
+    FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
+    WHERE d.id = :lead OR d.lead_id = :lead GROUP BY e.type, e.severity ORDER BY e.type, e.severity`,
+
+  // ends of attempts
+  endLease: `UPDATE deliveries SET state = :state, due_at = :due, ended_at = :ended, attempts = attempts + 1,
+      spent = :spent, rejections = :rejections, lease_until = NULL, may_have_arrived = :arrived,
+      reason = :reason, message = :message
+    WHERE id = :id AND fence = :fence AND state = 'delivering'
+    RETURNING attempts, total`,
+  endMembers: `UPDATE deliveries SET state = :state, ended_at = :ended, reason = :reason, message = :message
+    WHERE lead_id = :lead AND state = 'folded'`,
+  insertAttempt: `INSERT INTO attempts
+      (delivery_id, number, started_at, duration_ms, outcome, reason, message, status, excerpt, retry_after_ms)
+    VALUES (:id, :number, :started, :duration, :outcome, :reason, :message, :status, :excerpt, :retryAfter)`,
+  underWay: "SELECT id, attempts FROM deliveries WHERE state <> 'delivered' AND state = 'delivering'",
+  giveBack: `UPDATE deliveries SET state = 'pending', due_at = :now, fence = fence + 1, attempts = attempts + 1,
+      lease_until = NULL, may_have_arrived = 1, reason = 'interrupted', message = :message
+    WHERE id = :id`,
+  hasten: `UPDATE deliveries SET due_at = :now
+    WHERE state = 'pending' AND subscription = :subscription AND due_at > :now AND attempts > 0`,
+  expire: `UPDATE deliveries SET state = 'dead', reason = 'expired', ended_at = :now,
+      message = CASE message WHEN '' THEN :message ELSE :message || ', at last: ' || message END
+    WHERE id IN (SELECT id FROM deliveries
+      WHERE state = 'pending' AND subscription = :subscription AND age_from < :before LIMIT :max)
+    RETURNING id`,
+  shiftDue: "UPDATE deliveries SET due_at = due_at + :by, age_from = age_from + :by WHERE state = 'pending'",
+  shiftWindows: "UPDATE windows SET ends_at = ends_at + :by",
+
+  // again
+  deliveryForAgain: "SELECT id, state, lead_id FROM deliveries WHERE id = ?",
+  again: `UPDATE deliveries SET state = 'pending', lead_id = NULL, due_at = :now, age_from = :now, ended_at = NULL, spent = 0,
+      rejections = 0, is_replay = max(is_replay, state <> 'pending')
+    WHERE id = :id`,
+  againMembers: `UPDATE deliveries SET state = 'folded', ended_at = NULL WHERE lead_id = ?`,
+  insertReplay: `INSERT INTO replays (state, created_at, query, per_second, after_id, until_id, replayed)
+    VALUES ('running', :now, :query, :perSecond, 0, (SELECT coalesce(max(id), 0) FROM deliveries), 0)
+    RETURNING *`,
+  advanceReplay: `UPDATE replays SET after_id = :after, replayed = replayed + :replayed WHERE id = :id`,
+  endReplay: `UPDATE replays SET state = :state, ended_at = :now WHERE id = :id AND state = 'running'`,
+  findReplay: "SELECT * FROM replays WHERE id = ?",
+  listReplays: "SELECT * FROM replays WHERE id < ? ORDER BY id DESC LIMIT ?",
+  runningReplays: "SELECT * FROM replays WHERE state = 'running' ORDER BY id",
+
+  // what is remembered of subscriptions
+  findHealth: "SELECT value FROM health WHERE subscription = ?",
+  saveHealth: `INSERT INTO health (subscription, value) VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET value = excluded.value`,
+  findSinkState: "SELECT value FROM sink_state WHERE subscription = ? AND key = ?",
+  saveSinkState: `INSERT INTO sink_state (subscription, key, value, updated_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`,
+  deleteSinkState: "DELETE FROM sink_state WHERE subscription = ? AND key = ?",
+
+  // counts; the conditions are those of the partial index deliveries_open
+  openCounts: `SELECT subscription, state, count(*) AS count, min(created_at) AS oldest
+    FROM deliveries WHERE state <> 'delivered' GROUP BY state, subscription`,
+  pageCount: "PRAGMA page_count",
+  freePages: "PRAGMA freelist_count",
+  pageSize: "PRAGMA page_size",
+
+  // retention
+  agedEvents: `SELECT seq FROM events WHERE seq > :after AND accepted_at < :before
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_seq = events.seq
+        AND (state IN ('pending', 'delivering', 'folded') OR (state = 'dead' AND ended_at >= :deadBefore)))
+    ORDER BY seq LIMIT :max`,
+  buryEvent: `INSERT OR REPLACE INTO tombstones (id, digest, deleted_at)
+    SELECT id, digest, :now FROM events WHERE seq = :seq`,
+  deleteEvent: "DELETE FROM events WHERE seq = ?",
+  deleteTombstones: "DELETE FROM tombstones WHERE deleted_at < ?",
+  deleteSinkStates: "DELETE FROM sink_state WHERE updated_at < ?",
+  deleteReplays: "DELETE FROM replays WHERE state <> 'running' AND ended_at < ?",
+  vacuum: "PRAGMA incremental_vacuum(2000)",
+  checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",
+} as const;
+
+/** Every fixed statement, prepared. */
+export type Statements = { readonly [Name in keyof typeof SQL]: StatementSync };
+
+/** Prepares all statements; a mistake in one shows at the start. */
+export function prepareStatements(database: DatabaseSync): Statements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)] as const);
+  const statements = Object.fromEntries(prepared);
+  if (!isComplete(statements)) throw new Error("a statement was not prepared");
+  return statements;
+}
+
+function isComplete(
+  statements: Record<string, StatementSync>,
+): statements is Record<keyof Statements, StatementSync> {
+  return Object.keys(SQL).every((name) => name in statements);
+}
