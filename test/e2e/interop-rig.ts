@@ -106,7 +106,7 @@ async function startNodes(cleanup: Cleanup): Promise<InteropRig> {
             .replace("curl --silent", `curl ${curl} --silent`);
     const [command, ...words] =
       language === "ts"
-        ? [process.execPath, "--input-type=module-typescript", "--eval", code, "--", ...args]
+        ? [process.execPath, "--input-type=module-typescript", "--eval", code, "--", "example.ts", ...args]
         : ["bash", "-e", "-o", "pipefail", "-c", way + code];
     return run(command ?? "", words, {
       cwd: ROOT,
