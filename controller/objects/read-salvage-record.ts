@@ -81,6 +81,7 @@ function readStatus(reader: StrictReader): SalvageRecordStatus {
     message: reader.text("message"),
     error: reader.text("error"),
     origin: reader.has("origin") ? readOrigin(reader.object("origin")) : undefined,
+    cause: reader.oneOf("cause", FAILURE_CAUSES),
     plan: reader.has("plan") ? readPlan(reader.object("plan")) : undefined,
     digest: reader.text("digest"),
     configDigest: reader.text("configDigest"),

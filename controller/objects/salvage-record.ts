@@ -123,6 +123,8 @@ export interface SalvageRecordStatus {
   /** the message of a failure, where the original tote has it */
   readonly error?: string;
   readonly origin?: RecordOrigin;
+  /** the last cause that was known; kubelets before 1.32 do not repeat it, and it decides what is allowed */
+  readonly cause?: FailureCause;
   readonly plan?: SalvagePlan;
   readonly digest?: string;
   readonly configDigest?: string;

@@ -1,12 +1,18 @@
 /** The state machine of records: Pending -> Transferring -> Completed | Failed | Refused. */
 
-import { RECORD_MESSAGE_MAX_CHARS, RECORD_PODS_MAX } from "../limits.ts";
+import { RECORD_MESSAGE_MAX_CHARS } from "../limits.ts";
 import { asTime } from "../objects/json.ts";
-import type { RecordPhase, RecordPod, SalvageRecordStatus } from "../objects/salvage-record.ts";
+import type { RecordPhase, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { cutText } from "../objects/text.ts";
 import type { CompletedReason } from "./reasons.ts";
-import type { RecordChange, TransferBytes } from "./record-change.ts";
-import { addTransition, setCondition, type TransitionDetails } from "./record-parts.ts";
+import type { RecordChange } from "./record-change.ts";
+import {
+  addTransition,
+  byteFields,
+  podFields,
+  setCondition,
+  type TransitionDetails,
+} from "./record-parts.ts";
 import { owedTransitions } from "./record-state.ts";
 
 /** A change that the state of the record does not allow: a mistake of the caller. */
@@ -20,18 +26,22 @@ type Change<Type extends RecordChange["type"]> = Extract<RecordChange, { readonl
 const ALLOWED: Readonly<Record<RecordChange["type"], readonly Phase[]>> = {
   detected: ["New"],
   pods: ["Pending", "Transferring"],
+  cause: ["Pending", "Transferring", "Completed", "Failed", "Refused"],
   planned: ["Pending"],
   refused: ["Pending"],
   started: ["Pending", "Transferring"],
   progress: ["Transferring"],
   retry: ["Transferring"],
   salvaged: ["Transferring"],
-  settled: ["New", "Pending", "Transferring"],
+  settled: ["Pending", "Transferring"],
   failed: ["Pending", "Transferring"],
   recovered: ["Completed"],
   not_recovered: ["Completed"],
   notified: ["Pending", "Transferring", "Completed", "Failed", "Refused"],
 };
+
+/** Changes that are no progress: they must not keep an open record from ending. */
+const SILENT: ReadonlySet<RecordChange["type"]> = new Set(["notified", "cause", "pods"]);
 
 /**
  * The status after a change. Pure; the status given stays as it is.
@@ -50,7 +60,7 @@ export function applyChange(
     );
   }
   const after = changed(status, change, now);
-  return change.type === "notified" ? after : { ...after, progressAt: rfc3339(now) };
+  return SILENT.has(change.type) ? after : { ...after, progressAt: rfc3339(now) };
 }
 
 function changed(status: SalvageRecordStatus, change: RecordChange, now: number): SalvageRecordStatus {
@@ -59,6 +69,8 @@ function changed(status: SalvageRecordStatus, change: RecordChange, now: number)
       return detected(change, now);
     case "pods":
       return { ...status, ...podFields(change.pods) };
+    case "cause":
+      return { ...status, cause: change.cause };
     case "planned":
       return planned(status, change, now);
     case "refused":
@@ -96,6 +108,7 @@ function detected(change: Change<"detected">, now: number): SalvageRecordStatus 
     reason: "Detected",
     message: details.message,
     origin,
+    cause: origin.cause,
     ...(digest !== undefined && { digest }),
     transitions: isCorrupt ? addTransition(first, "corrupt", details, now) : first,
     ...podFields(change.pods),
@@ -154,6 +167,7 @@ function started(status: SalvageRecordStatus, change: Change<"started">, now: nu
     reason: "Transferring",
     message: change.sources.length === 0 ? "from the node itself" : `from ${change.sources.join(", ")}`,
     plan: { ...status.plan, sources: change.sources },
+    sources: change.sources,
     attempts: (status.attempts ?? 0) + 1,
     startedAt: status.startedAt ?? rfc3339(now),
   };
@@ -271,17 +285,6 @@ function detailsOf(
     ...(attempts !== undefined && { attempt: attempts }),
     ...(now !== undefined && startedAt !== undefined && { durationMs: Math.max(0, now - asTime(startedAt)) }),
   };
-}
-
-function podFields(pods: readonly RecordPod[]): Pick<SalvageRecordStatus, "pods" | "podCount"> {
-  return { pods: pods.slice(0, RECORD_PODS_MAX), podCount: pods.length };
-}
-
-function byteFields(bytes: TransferBytes): Partial<SalvageRecordStatus> {
-  const { bytesTotal, bytesTransferred, bytesReused } = bytes;
-  const share = bytesTotal === 0 ? 0 : (bytesTransferred + bytesReused) / bytesTotal;
-  const progress = `${Math.min(100, Math.floor(share * 100))}%`;
-  return { bytesTotal, bytesTransferred, bytesReused, progress };
 }
 
 function cutMessage(message: string): string {

@@ -1,5 +1,6 @@
 /** What may happen to a record. */
 
+import type { FailureCause } from "../detect/failure.ts";
 import type { RecordOrigin, RecordPod, SalvagePlan, TransitionType } from "../objects/salvage-record.ts";
 import type { CompletedReason, FailedReason, RefusedReason } from "./reasons.ts";
 
@@ -24,6 +25,8 @@ export type RecordChange =
     }
   /** other pods wait for the same; all of them, with those before */
   | { readonly type: "pods"; readonly pods: readonly RecordPod[] }
+  /** the kubelet gave another cause, or one at last */
+  | { readonly type: "cause"; readonly cause: FailureCause }
   /** authorised; `holders` are the nodes that have the image */
   | { readonly type: "planned"; readonly plan: SalvagePlan; readonly holders: readonly string[] }
   | { readonly type: "refused"; readonly reason: RefusedReason; readonly message: string }
@@ -38,10 +41,10 @@ export type RecordChange =
       readonly configDigest: string;
       readonly sources: readonly string[];
     } & TransferBytes)
-  /** over without a transfer of ours; a legacy record counts from its creation, which is then the time of the change */
+  /** over without a transfer of ours */
   | {
       readonly type: "settled";
-      readonly reason: Exclude<CompletedReason, "Salvaged">;
+      readonly reason: Exclude<CompletedReason, "Salvaged" | "Legacy">;
       readonly message: string;
     }
   | { readonly type: "failed"; readonly reason: FailedReason; readonly message: string }

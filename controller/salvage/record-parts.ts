@@ -1,13 +1,16 @@
-/** Lists inside a record's status: transitions and conditions. */
+/** Pieces of a record's status. */
 
-import { EVIDENCE_MAX, RECORD_MESSAGE_MAX_CHARS } from "../limits.ts";
+import { EVIDENCE_MAX, RECORD_MESSAGE_MAX_CHARS, RECORD_PODS_MAX } from "../limits.ts";
 import {
   CONDITION_TYPES,
   type RecordCondition,
+  type RecordPod,
   type RecordTransition,
+  type SalvageRecordStatus,
   type TransitionType,
 } from "../objects/salvage-record.ts";
 import { cutText } from "../objects/text.ts";
+import type { TransferBytes } from "./record-change.ts";
 
 /** What a transition says beside type and time. */
 export type TransitionDetails = Omit<RecordTransition, "type" | "time" | "notified">;
@@ -47,4 +50,17 @@ export function setCondition(
   return [...others, updated].sort(
     (a, b) => CONDITION_TYPES.indexOf(a.type) - CONDITION_TYPES.indexOf(b.type),
   );
+}
+
+/** The pods that wait: some by name, all by number. */
+export function podFields(pods: readonly RecordPod[]): Pick<SalvageRecordStatus, "pods" | "podCount"> {
+  return { pods: pods.slice(0, RECORD_PODS_MAX), podCount: pods.length };
+}
+
+/** Bytes, and the share of them that is there. */
+export function byteFields(bytes: TransferBytes): Partial<SalvageRecordStatus> {
+  const { bytesTotal, bytesTransferred, bytesReused } = bytes;
+  const share = bytesTotal === 0 ? 0 : (bytesTransferred + bytesReused) / bytesTotal;
+  const progress = `${Math.min(100, Math.floor(share * 100))}%`;
+  return { bytesTotal, bytesTransferred, bytesReused, progress };
 }

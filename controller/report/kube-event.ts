@@ -1,0 +1,126 @@
+/** Events of `events.k8s.io/v1` about pods, for `kubectl describe`. */
+
+import { createHash } from "node:crypto";
+
+import { formatMicroTime } from "../kube/micro-time.ts";
+import type { KubeEvent, ObjectReference } from "../kube/objects.ts";
+import { EVENT_NOTE_MAX_BYTES } from "../limits.ts";
+import {
+  RECORD_API_VERSION,
+  RECORD_KIND,
+  type RecordTransition,
+  type SalvageRecord,
+} from "../objects/salvage-record.ts";
+import { cutUtf8 } from "../objects/text.ts";
+import { eventKind, eventNote, type EventKind } from "./kube-event-text.ts";
+
+/** Value of `reportingController`. */
+export const REPORTING_CONTROLLER = "tote";
+/** Longest `reportingInstance`: a rule of the API server. */
+const INSTANCE_MAX_CHARS = 128;
+/** Longest part of an Event's name that comes from another name; names have 253 characters at most. */
+const NAME_STEM_MAX_CHARS = 200;
+
+/**
+ * The Event for a transition, with one name per record and reason, so that a repeat finds it already there. An order has
+ * no pod: its Event is about the record. Pure.
+ *
+ * @param instance which controller says so: its pod's name
+ * @returns undefined for transitions that only the relay hears of
+ */
+export function buildKubeEvent(
+  record: SalvageRecord,
+  transition: RecordTransition,
+  instance: string,
+): KubeEvent | undefined {
+  const kind = eventKind(transition);
+  if (kind === undefined) return undefined;
+  const { metadata, status } = record;
+  const itself = {
+    apiVersion: RECORD_API_VERSION,
+    kind: RECORD_KIND,
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+  };
+  const pod = status.origin?.pod ?? "";
+  const uid = status.origin?.podUid ?? "";
+  const aboutPod = { apiVersion: "v1", kind: "Pod", namespace: metadata.namespace, name: pod, uid };
+  return {
+    ...baseEvent({
+      kind,
+      name: eventName(metadata.name, metadata.uid, kind.reason),
+      namespace: metadata.namespace,
+      note: eventNote(record, transition),
+      regarding: pod === "" ? itself : aboutPod,
+      time: Date.parse(transition.time),
+      instance,
+    }),
+    ...(pod !== "" && { related: itself }),
+  };
+}
+
+/**
+ * The one Event that sums up refusals beyond the bound of records, about the controller's Lease. Named by the hour, so that
+ * there is at most one in each.
+ *
+ * @param options.refused failures that were refused and have no record
+ * @param options.now milliseconds since 1970
+ */
+export function buildOverflowEvent(options: {
+  readonly refused: number;
+  readonly lease: { readonly namespace: string; readonly name: string; readonly uid: string };
+  readonly instance: string;
+  readonly now: number;
+}): KubeEvent {
+  const { refused, lease, instance, now } = options;
+  const hour = new Date(now).toISOString().slice(0, 13);
+  return baseEvent({
+    kind: { reason: "ImageNotActionable", action: "Detected", type: "Warning" },
+    name: eventName(lease.name, lease.uid, `ImageNotActionable ${hour}`),
+    namespace: lease.namespace,
+    note: `Not actionable: ${refused} image failures were refused beyond those that have SalvageRecords of their own. See the metric tote_not_actionable_total and the logs.`,
+    regarding: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease },
+    time: now,
+    instance,
+  });
+}
+
+/**
+ * The merge patch that counts a repeat, all of an Event that may change.
+ * @param count how often it has happened, at least 2
+ * @param now milliseconds since 1970
+ */
+export function seriesPatch(count: number, now: number): object {
+  return { series: { count, lastObservedTime: formatMicroTime(now) } };
+}
+
+function baseEvent(options: {
+  readonly kind: EventKind;
+  readonly name: string;
+  readonly namespace: string;
+  readonly note: string;
+  readonly regarding: ObjectReference;
+  readonly time: number;
+  readonly instance: string;
+}): KubeEvent {
+  const { kind, name, namespace, note, regarding, time, instance } = options;
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name, namespace },
+    eventTime: formatMicroTime(time),
+    reportingController: REPORTING_CONTROLLER,
+    reportingInstance: instance.slice(0, INSTANCE_MAX_CHARS),
+    action: kind.action,
+    reason: kind.reason,
+    regarding,
+    note: cutUtf8(note, EVENT_NOTE_MAX_BYTES),
+    type: kind.type,
+  };
+}
+
+function eventName(stem: string, uid: string, what: string): string {
+  const unique = createHash("sha256").update(`${uid}\n${what}`).digest("hex").slice(0, 16);
+  return `${stem.slice(0, NAME_STEM_MAX_CHARS).replace(/[-.]+$/, "")}.${unique}`;
+}
