@@ -5,8 +5,7 @@ import { Registry } from "prom-client";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseCertificates } from "../lib/pem.ts";
-import { clientTlsOptions, type TlsMaterial } from "../lib/tls.ts";
-import { ROLES } from "../lib/roles.ts";
+import type { TlsMaterial } from "../lib/tls.ts";
 import { Health } from "../proto/gen/grpc/health/v1/health_pb.ts";
 import { AgentService } from "../proto/gen/tote/agent/v1/agent_pb.ts";
 import type { AgentConfig } from "./config.ts";
@@ -37,6 +36,7 @@ import { ImageRecorder } from "./transfer/image-recorder.ts";
 import { ImportLeases } from "./transfer/import-leases.ts";
 import { ImportManager } from "./transfer/import-manager.ts";
 import { KeyedLock } from "./transfer/keyed-lock.ts";
+import { PeerConnections } from "./transfer/peer-connections.ts";
 import type { OpenBlob } from "./transfer/peer.ts";
 import { Throttle } from "./transfer/throttle.ts";
 import { Unpacker } from "./transfer/unpacker.ts";
@@ -95,13 +95,8 @@ export function createAgent(options: AgentOptions): Agent {
         cas: () => certificatesOf(options.tls()),
         isInUse: (key) => sessions.has(key),
       });
-  const openBlob: OpenBlob = (request) => {
-    const material = options.tls();
-    return openBlobStream({
-      ...request,
-      ...(material !== undefined && { tls: clientTlsOptions(material, ROLES.agent) }),
-    });
-  };
+  const peers = new PeerConnections(options.tls);
+  const openBlob: OpenBlob = (request) => openBlobStream({ ...request, agent: peers.current() });
   const locks = new KeyedLock();
   const filler = new BlobFiller({
     openBlob,
