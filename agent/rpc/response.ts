@@ -151,7 +151,16 @@ function headersOf(header: Headers | undefined): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, value] of header ?? []) {
     const known = headers[name];
-    headers[name] = known === undefined ? value : [known, value].flat().map(String);
+    const sent = name === "grpc-message" ? encodeSparingly(value) : value;
+    headers[name] = known === undefined ? sent : [known, sent].flat().map(String);
   }
   return headers;
+}
+
+/**
+ * Connect encodes more of a gRPC status message than it must, and @grpc/grpc-js decodes less: people would read "%3A" for
+ * ":". Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Percent-Encoded".
+ */
+function encodeSparingly(message: string): string {
+  return decodeURIComponent(message).replaceAll(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent);
 }
