@@ -106,7 +106,6 @@ export class BlobFetcher {
         await writer.close();
         await content.abort(ingestRef(blob.digest), { signal: context.signal });
         context.onDiscarded?.();
-        context.onOffset?.(0, "");
       }
       throw error;
     } finally {
@@ -122,7 +121,7 @@ export class BlobFetcher {
   ): Promise<void> {
     const { digest } = blob;
     const start = writer.offset;
-    context.onOffset?.(start, "");
+    context.onOpened?.(start);
     // at the end already: another containerd namespace has the blob, or an earlier try was killed before its commit
     const isStored = blob.size === undefined ? start > 0 : start === blob.size;
     const { size, senders }: Filled = isStored

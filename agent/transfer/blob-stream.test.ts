@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
-import https from "node:https";
 import net from "node:net";
 import { after, before, describe, it } from "node:test";
 
@@ -266,25 +265,6 @@ describe("reading a blob of another agent", () => {
     );
     assert.match(failure.rawMessage, /HTTP status 307/);
     server.close();
-  });
-
-  it("uses a kept connection again, and another one when that was closed meanwhile", async () => {
-    const agent = new https.Agent({ keepAlive: true, ...tls });
-    const own = await startFakeAgent({ tls: await pki.issue(ROLES.agent) });
-    const read = () => collect(openBlobStream(request(own.url, "count", { offset: 2, agent })));
-    await read();
-    await read();
-    assert.equal(own.server.connections(), 1);
-    await eventually(() => Object.keys(agent.freeSockets).length === 1, "the connection is free again");
-    const [kept] = Object.values(agent.freeSockets).flat();
-    assert.ok(kept !== undefined);
-    // The connection breaks in the same moment that it is taken for the next blob.
-    const again = read();
-    kept.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
-    assert.equal((await again).length, 3);
-    agent.destroy();
-    await eventually(() => own.server.connections() === 0, "no connection is left");
-    await own.close();
   });
 
   it("leaves no connection open by itself", async () => {

@@ -16,6 +16,8 @@ export interface FetchContext {
   grant(): string;
   /** an index, manifest or config may not be larger */
   readonly maxBytes?: number;
+  /** the blob is about to be written from this offset on, for the first time or again */
+  onOpened?(offset: number): void;
   /** bytes of this blob stored here so far, and the node that sends more */
   onOffset?(offset: number, source: string): void;
   /** bytes of this blob came in from a source */

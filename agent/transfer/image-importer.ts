@@ -163,6 +163,7 @@ export class ImageImporter {
       pool: context.pool,
       signal: context.signal,
       grant: () => context.grant(),
+      onOpened: (offset) => progress.opened(digest, offset),
       onOffset: (offset, source) => progress.offset(digest, offset, source),
       onReceived: (bytes) => progress.received(digest, bytes),
       onDiscarded: () => progress.discarded(digest),

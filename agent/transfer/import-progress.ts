@@ -34,8 +34,8 @@ export class ProgressTracker {
   phase: ImportPhase = "resolving";
   #total = 0;
   #layers: Mutable<LayerProgress>[] = [];
-  /** bytes received per blob, of those that count */
-  readonly #received = new Map<string, number>();
+  /** per blob that was fetched: bytes stored before this import, and those received since that are stored */
+  readonly #blobs = new Map<string, { before: number; received: number }>();
 
   /** Takes over the image's layers once they are known. */
   begin(tree: ImageTree): void {
@@ -67,14 +67,23 @@ export class ProgressTracker {
     }
   }
 
-  /** Bytes of a blob came in. */
-  received(digest: string, bytes: number): void {
-    this.#received.set(digest, (this.#received.get(digest) ?? 0) + bytes);
+  /** A blob is about to be written from `offset` on; what came in beyond that was lost when containerd went away. */
+  opened(digest: string, offset: number): void {
+    const { before } = this.#blobs.get(digest) ?? { before: offset };
+    this.#blobs.set(digest, { before: Math.min(before, offset), received: Math.max(0, offset - before) });
+    this.offset(digest, offset, "");
   }
 
-  /** What came in of a blob was wrong. */
+  /** Bytes of a blob came in. */
+  received(digest: string, bytes: number): void {
+    const blob = this.#blobs.get(digest);
+    if (blob !== undefined) blob.received += bytes;
+  }
+
+  /** What is stored of a blob was wrong and is gone. */
   discarded(digest: string): void {
-    this.#received.delete(digest);
+    this.#blobs.set(digest, { before: 0, received: 0 });
+    this.offset(digest, 0, "");
   }
 
   /** Compressed bytes of the image; 0 until its manifest is read. */
@@ -82,9 +91,9 @@ export class ProgressTracker {
     return this.#total;
   }
 
-  /** Bytes received by this import that were not thrown away. */
+  /** Bytes received by this import that were not lost or thrown away. */
   get bytesTransferred(): number {
-    return sum(this.#received.values());
+    return sum([...this.#blobs.values()].map(({ received }) => received));
   }
 
   /** Bytes stored for a next try: whole and partial layers. */
@@ -110,7 +119,7 @@ export class ProgressTracker {
     const distinct = new Map(this.#layers.map((layer) => [layer.digest, layer]));
     let reused = 0;
     for (const { digest, offset } of distinct.values())
-      reused += Math.max(0, offset - (this.#received.get(digest) ?? 0));
+      reused += Math.max(0, offset - (this.#blobs.get(digest)?.received ?? 0));
     return reused;
   }
 }

@@ -50,7 +50,7 @@ export function createFetchRig(scripts: Readonly<Record<string, Script>>) {
     counted: 0,
     discarded: 0,
     waits: 0,
-    offsets: [] as number[],
+    opened: [] as number[],
     slept: [] as number[],
   };
   const clock = {
@@ -98,7 +98,7 @@ export function createFetchRig(scripts: Readonly<Record<string, Script>>) {
       seen.discarded++;
       seen.received = 0;
     },
-    onOffset: (offset) => seen.offsets.push(offset),
+    onOpened: (offset) => seen.opened.push(offset),
   };
   return { content, pool, asked, seen, fetcher, context, stop, elapsed: () => now };
 }
