@@ -59,6 +59,7 @@ describe("the target's agent is killed, or containerd under an agent", () => {
     await b.containerd.kill();
     await b.containerd.restart();
     const result = await running.result;
+    assert.equal(Number(result.bytesTransferred), wanted.bytes, "bytes that containerd lost count twice");
     await assertSalvaged(b, wanted, result);
   });
 
