@@ -51,7 +51,7 @@ export interface RelayEvent {
 }
 
 /** Severities that are ranked, least first. */
-export const SEVERITIES = ["info", "warning", "error", "critical"] as const;
+export const SEVERITIES = ["info", "warning", "critical"] as const;
 
 /**
  * How severe an event is, as an index into {@link SEVERITIES}. One that is not listed ranks highest, so that no filter

@@ -13,7 +13,7 @@ export function testEvent(
     subject: "shop/web-1",
     ...rest,
     data: {
-      incident: "shop/Deployment/web",
+      incident: "1c".repeat(16),
       record: "web-7f9c",
       owner: { kind: "Deployment", name: "web" },
       pod: "web-1",

@@ -63,13 +63,13 @@ export function parseEvent(value: unknown): ParsedEvent {
   if (!isText(time) || !TIME.test(time) || Number.isNaN(Date.parse(time))) {
     say("time", time, 'a time as RFC 3339 has it, e.g. "2026-01-31T12:00:00Z"');
   }
-  if (subject !== undefined && (!isText(subject) || subject.length > SUBJECT_MAX_CHARS)) {
-    say("subject", subject, `text of up to ${SUBJECT_MAX_CHARS} characters`);
+  if (!isText(subject) || subject === "" || subject.length > SUBJECT_MAX_CHARS) {
+    say("subject", subject, `"namespace/pod", 1 to ${SUBJECT_MAX_CHARS} characters`);
   }
   if (isRecord(data)) checkData(data, say);
   else say("data", data, "an object");
   if (problems.length > 0 || !isEvent(value)) return { kind: "problems", problems };
-  return { kind: "event", event: value.subject === undefined ? { ...value, subject: "" } : value };
+  return { kind: "event", event: value };
 }
 
 /**
