@@ -7,7 +7,7 @@ import type { KubeObject } from "../kube/objects.ts";
 import { keyOf, parseKey, SALVAGE_RECORDS } from "../kube/resources.ts";
 import type { ReadStore } from "../kube/store.ts";
 import { readSalvageRecord } from "../objects/read-salvage-record.ts";
-import type { SalvageRecord } from "../objects/salvage-record.ts";
+import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { applyChange, RecordStateError } from "./apply-change.ts";
 import type { NewRecord } from "./new-record.ts";
 import type { RecordChange } from "./record-change.ts";
@@ -116,6 +116,14 @@ export class RecordBook {
     }
   }
 
+  /**
+   * Writes the whole status of a record that has none.
+   * @throws ApiError
+   */
+  async setStatus(record: SalvageRecord, status: SalvageRecordStatus, signal: AbortSignal): Promise<SalvageRecord> {
+    return this.#keep(await this.#replace(record, status, signal));
+  }
+
   /** Deletes a record as it is known. One that has changed or gone meanwhile is left alone. */
   async delete(record: SalvageRecord, signal: AbortSignal): Promise<void> {
     const { metadata } = record;
@@ -137,19 +145,19 @@ export class RecordBook {
     for (let conflicts = 0; ; conflicts += 1) {
       const status = applyChange(record.status, change, at);
       if (JSON.stringify(status) === JSON.stringify(record.status)) return { record, changed: false };
-      const { name, namespace, uid, resourceVersion } = record.metadata;
-      const body = { metadata: { name, namespace, uid, resourceVersion }, spec: record.spec, status };
       try {
-        const written = await this.#api.replace<KubeObject>(SALVAGE_RECORDS, body, {
-          signal,
-          subresource: "status",
-        });
-        return { record: this.#keep(written), changed: true };
+        return { record: this.#keep(await this.#replace(record, status, signal)), changed: true };
       } catch (error) {
         if (!isConflict(error) || conflicts >= CONFLICTS_MAX) throw error;
         record = await this.#read(key, signal);
       }
     }
+  }
+
+  async #replace(record: SalvageRecord, status: SalvageRecordStatus, signal: AbortSignal): Promise<KubeObject> {
+    const { name, namespace, uid, resourceVersion } = record.metadata;
+    const body = { metadata: { name, namespace, uid, resourceVersion }, spec: record.spec, status };
+    return await this.#api.replace<KubeObject>(SALVAGE_RECORDS, body, { signal, subresource: "status" });
   }
 
   async #read(key: string, signal: AbortSignal): Promise<SalvageRecord> {

@@ -1,0 +1,84 @@
+import { isDigest } from "../../lib/digest.ts";
+import { subjectOf, type ClusterView } from "../cluster-view.ts";
+import type { FailureWatch } from "../detect/failure-watch.ts";
+import type { OptInCheck } from "../detect/opt-in-check.ts";
+import type { SalvageRecord } from "../objects/salvage-record.ts";
+import { chooseIncident } from "./incident.ts";
+import type { RecordBook } from "./record-book.ts";
+import type { RecordChange } from "./record-change.ts";
+import { isOrder } from "./record-state.ts";
+import { leadingFailure, podsOf, topOwner } from "./salvage-subject.ts";
+
+/** What the first status of a record is made from. */
+export interface FirstStatusOptions {
+  readonly view: Pick<ClusterView, "pods">;
+  readonly failures: FailureWatch;
+  readonly optIn: OptInCheck;
+  readonly book: RecordBook;
+  readonly now: () => number;
+}
+
+/** Writes down what a new record is about: from then on the status counts, not the spec. */
+export class FirstStatus {
+  readonly #options: FirstStatusOptions;
+
+  constructor(options: FirstStatusOptions) {
+    this.#options = options;
+  }
+
+  /** The change that gives a record its first status. */
+  async of(record: SalvageRecord, signal: AbortSignal): Promise<RecordChange> {
+    const { failures, optIn } = this.#options;
+    const { metadata, spec } = record;
+    const failing = failures.failing(subjectOf(record));
+    const lead = leadingFailure(failing);
+    const image = spec.imageRef ?? spec.digest ?? "";
+    const targetNode = spec.targetNode ?? "";
+    const digest = spec.digest !== undefined && isDigest(spec.digest) ? { digest: spec.digest } : {};
+    if (lead === undefined) {
+      const isOrdered = isOrder(record);
+      const origin = {
+        incident: this.#incident(metadata.namespace, { kind: "SalvageRecord", name: metadata.name }, image),
+        image: image === "" ? "(none)" : image,
+        container: "",
+        pod: isOrdered ? "" : (spec.podName ?? ""),
+        podUid: "",
+        ownerKind: "SalvageRecord",
+        ownerName: metadata.name,
+        targetNode: targetNode === "" ? "(none)" : targetNode,
+        cause: "unknown" as const,
+      };
+      const reason = isOrdered ? "Ordered" : "Detected";
+      const message = isOrdered ? "ordered by hand" : "its pod has gone since";
+      return { type: "detected", origin, reason, message, isCorrupt: false, ...digest, pods: [] };
+    }
+    const { pod, episode } = lead;
+    const { owners } = await optIn.ofPod(pod, signal);
+    const owner = topOwner(pod, owners);
+    return {
+      type: "detected",
+      origin: {
+        incident: this.#incident(metadata.namespace, owner, episode.failure.image),
+        image: episode.failure.image,
+        container: episode.failure.container,
+        pod: pod.name,
+        podUid: pod.uid,
+        ownerKind: owner.kind,
+        ownerName: owner.name,
+        targetNode: episode.nodeName,
+        cause: episode.cause,
+      },
+      reason: episode.failure.reason,
+      message: episode.failure.message,
+      isCorrupt: episode.failure.problem === "corrupt",
+      ...digest,
+      pods: podsOf(failing),
+    };
+  }
+
+  #incident(namespace: string, owner: { readonly kind: string; readonly name: string }, image: string): string {
+    const { book, now } = this.#options;
+    const subject = { namespace, ownerKind: owner.kind, ownerName: owner.name, image };
+    return chooseIncident(subject, [...book.all()], now());
+  }
+}

@@ -1,0 +1,103 @@
+import { isDigest } from "../../lib/digest.ts";
+import { InvalidValueError } from "../../lib/errors.ts";
+import { parseReference } from "../../lib/reference.ts";
+import { keyOf } from "../kube/resources.ts";
+import type { Outcome } from "../kube/workers.ts";
+import type { SalvagePlan, SalvageRecord } from "../objects/salvage-record.ts";
+import type { FoundImage, ImageFinder } from "./image-finder.ts";
+import type { RecordKeeper } from "./record-keeper.ts";
+import { chooseSources, type SourceChoice } from "./sources.ts";
+import type { TransferSlots } from "./transfer-slots.ts";
+import type { Transfers } from "./transfers.ts";
+
+/** Pause before sources are looked for again when there are none just now, in milliseconds. */
+const NO_SOURCE_PAUSE_MS = 15_000;
+
+/** What starting a transfer needs. */
+export interface TransferStarterOptions {
+  readonly finder: ImageFinder;
+  readonly keeper: RecordKeeper;
+  readonly slots: TransferSlots;
+  readonly transfers: Transfers;
+  /** of the leader's term */
+  readonly epoch: number;
+}
+
+/** Starts the transfer of an authorised plan when there is a place and a source for it. */
+export class TransferStarter {
+  readonly #options: TransferStarterOptions;
+
+  constructor(options: TransferStarterOptions) {
+    this.#options = options;
+  }
+
+  /** Starts, or has the record wait for its turn. Digest, names and target are those of the plan and nothing else. */
+  async start(record: SalvageRecord, plan: SalvagePlan, signal: AbortSignal): Promise<Outcome> {
+    const { finder, keeper, slots, transfers, epoch } = this.#options;
+    const key = keyOf(record.metadata);
+    const pause = transfers.pauseOf(key);
+    if (pause > 0) return { kind: "again", afterMs: pause };
+    if (!isDigest(plan.digest)) {
+      return await this.#fail(record, "TransferFailed", `the plan has no legal digest: ${plan.digest}`, signal);
+    }
+    if (slots.objection(plan.targetNode) !== undefined) {
+      slots.wait(key);
+      return { kind: "done" };
+    }
+    const [name = ""] = plan.names;
+    const wanted = { namespace: record.metadata.namespace, reference: referenceOf(name), targetNode: plan.targetNode };
+    const found = await finder.locate({ ...wanted, isCorrupt: false }, plan.digest, signal);
+    const isHere = found.onTarget?.isRunnable === true;
+    const choice = this.#choose(key, found);
+    if (choice.kind === "busy" && !isHere) {
+      slots.wait(key);
+      return { kind: "done" };
+    }
+    if (choice.kind === "none" && !isHere) {
+      // those that failed may work again by then
+      transfers.forgive(key);
+      await keeper.change(record, { type: "retry", message: choice.message }, signal).catch(() => undefined);
+      return { kind: "again", afterMs: NO_SOURCE_PAUSE_MS };
+    }
+    // looking took a while, another may have been faster
+    if (slots.objection(plan.targetNode) !== undefined) {
+      slots.wait(key);
+      return { kind: "done" };
+    }
+    const sources = isHere || choice.kind !== "sources" ? [] : choice.sources;
+    const slot = slots.take(key, plan.targetNode, sources);
+    try {
+      const started = await keeper.change(record, { type: "started", sources }, signal);
+      const blobs = blobsOf(found, sources);
+      const { digest, names, targetNode, maxBytes } = plan;
+      transfers.start(started, { digest, names, targetNode, sources, blobs, maxBytes, record: key, epoch }, slot);
+    } catch (error) {
+      slot.release();
+      throw error;
+    }
+    return { kind: "again", afterMs: 10_000 };
+  }
+
+  #choose(key: string, found: FoundImage): SourceChoice {
+    const { slots, transfers } = this.#options;
+    const candidates = found.candidates.map((candidate) => ({ ...candidate, load: slots.loadOf(candidate.name) }));
+    const { perSource } = slots;
+    return chooseSources({ target: found.target, candidates, excluded: transfers.excluded(key), perSource });
+  }
+
+  async #fail(
+    record: SalvageRecord,
+    reason: "TransferFailed",
+    message: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    await this.#options.keeper.change(record, { type: "failed", reason, message }, signal);
+    return { kind: "done" };
+  }
+}
+
+/** Every blob that any of the sources may be asked for. */
+function blobsOf(found: FoundImage, sources: readonly string[]): readonly string[] {
+  const images = sources.flatMap((source) => found.images.get(source) ?? []);
+  return [...new Set(images.flatMap((image) => image.blobs.map(({ digest }) => digest)))];
+}

@@ -1,0 +1,207 @@
+import { describeError } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { AgentQuestions } from "../agents/agent-questions.ts";
+import { callError, type ImportDriver, type ImportTask } from "../agents/import-driver.ts";
+import { keyOf } from "../kube/resources.ts";
+import type { SalvageRecord } from "../objects/salvage-record.ts";
+import { judgeImportFailure } from "./import-failure.ts";
+import type { FailedReason } from "./reasons.ts";
+import type { RecordKeeper } from "./record-keeper.ts";
+import { isProgressDue } from "./record-state.ts";
+import type { TransferBytes } from "./record-change.ts";
+import { retryDelay } from "./retry.ts";
+import type { TransferSlot } from "./transfer-slots.ts";
+
+/** A transfer under way. */
+interface Running {
+  readonly task: ImportTask;
+  readonly abort: AbortController;
+  /** set when it is stopped on purpose: what the record ends with */
+  stopped?: { readonly reason: FailedReason; readonly message: string };
+}
+
+/** What is remembered of attempts that have failed. */
+interface Attempts {
+  /** since a byte last arrived */
+  failures: number;
+  /** sources that failed, with the reason */
+  readonly excluded: Map<string, string>;
+  /** milliseconds since 1970 before which there is no other */
+  notBefore: number;
+}
+
+/** What transfers work with. */
+export interface TransfersOptions {
+  readonly driver: ImportDriver;
+  readonly keeper: RecordKeeper;
+  readonly questions: AgentQuestions;
+  readonly now: () => number;
+  /** 0 to 1 */
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** the record is to be looked at again, after so many milliseconds */
+  readonly again: (key: string, afterMs: number) => void;
+  /** of the leader's term */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the transfers of authorised plans and writes into the records how they get on. They run beside the workers, which
+ * stay free to stop them.
+ */
+export class Transfers {
+  readonly #options: TransfersOptions;
+  readonly #running = new Map<string, Running>();
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #tasks = new Set<Promise<void>>();
+
+  constructor(options: TransfersOptions) {
+    this.#options = options;
+  }
+
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Sources that have failed this record, with the reason. */
+  excluded(key: string): ReadonlyMap<string, string> {
+    return this.#attempts.get(key)?.excluded ?? new Map();
+  }
+
+  /** Forgets which sources have failed, once no other is left: they are tried anew. */
+  forgive(key: string): void {
+    this.#attempts.get(key)?.excluded.clear();
+  }
+
+  /** Milliseconds until there may be another attempt, 0 when there may be one now. */
+  pauseOf(key: string): number {
+    return Math.max(0, (this.#attempts.get(key)?.notBefore ?? 0) - this.#options.now());
+  }
+
+  /** Starts a transfer; the slot is given back when it has ended. The record must be in the phase Transferring. */
+  start(record: SalvageRecord, task: ImportTask, slot: TransferSlot): void {
+    const key = keyOf(record.metadata);
+    const running = { task, abort: new AbortController() };
+    this.#running.set(key, running);
+    const ended = this.#run(record, running).finally(() => {
+      this.#running.delete(key);
+      this.#tasks.delete(ended);
+      slot.release();
+      this.#options.again(key, 0);
+    });
+    this.#tasks.add(ended);
+  }
+
+  /** Stops a transfer; the record then ends in Failed with this reason. */
+  stop(key: string, reason: FailedReason, message: string): void {
+    const running = this.#running.get(key);
+    if (running === undefined || running.stopped !== undefined) return;
+    running.stopped = { reason, message };
+    running.abort.abort(new Error(message));
+  }
+
+  /** Forgets a record that has ended. */
+  forget(key: string): void {
+    this.#attempts.delete(key);
+  }
+
+  /** Waits until every transfer has ended; the signal of the term must have fired. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#tasks);
+  }
+
+  async #run(record: SalvageRecord, running: Running): Promise<void> {
+    const { driver, keeper, questions, logger, signal } = this.#options;
+    const { task } = running;
+    const key = keyOf(record.metadata);
+    const progress = this.#progressOf(record);
+    try {
+      const outcome = await driver.run(task, progress.take, AbortSignal.any([signal, running.abort.signal]));
+      await progress.written();
+      if (outcome.visible) {
+        await keeper.change(record, { type: "salvaged", ...outcome }, signal);
+      } else {
+        await keeper.change(record, { type: "failed", reason: "NotVisible", message: outcome.message }, signal);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      await progress.written();
+      await this.#failed(record, running, error).catch((failure: unknown) => {
+        // the next look at the record begins where this one ended
+        if (!signal.aborted) logger.warn("the end of a transfer could not be written", { record: key, error: failure });
+      });
+    } finally {
+      questions.forget(task.targetNode);
+    }
+  }
+
+  async #failed(record: SalvageRecord, { task, stopped }: Running, error: unknown): Promise<void> {
+    const { driver, keeper, logger, signal, random, now } = this.#options;
+    const key = keyOf(record.metadata);
+    if (stopped !== undefined) {
+      try {
+        await driver.cancel(task, signal);
+      } catch (failure) {
+        logger.warn("import not cancelled, the agent ends it by itself", { record: key, error: failure });
+      }
+      await keeper.change(record, { type: "failed", ...stopped }, signal);
+      return;
+    }
+    const { facts } = callError(error);
+    const verdict = judgeImportFailure(facts, task.sources);
+    if (verdict.kind === "permanent") {
+      const { message } = facts;
+      await keeper.change(record, { type: "failed", reason: verdict.reason, message }, signal);
+      return;
+    }
+    const attempts = this.#attempts.get(key) ?? { failures: 0, excluded: new Map<string, string>(), notBefore: 0 };
+    this.#attempts.set(key, attempts);
+    attempts.failures += 1;
+    for (const [node, message] of verdict.failed) attempts.excluded.set(node, message);
+    const pause = retryDelay(attempts.failures, random());
+    const message = describeError(error);
+    if (pause === undefined) {
+      await keeper.change(record, { type: "failed", reason: "AttemptsExhausted", message }, signal);
+      return;
+    }
+    logger.warn("transfer failed, it will be tried again", { record: key, pauseMs: pause, error });
+    attempts.notBefore = now() + pause;
+    await keeper.change(record, { type: "retry", message }, signal);
+  }
+
+  /** Writes progress now and then, never two at once; what comes meanwhile is left out. */
+  #progressOf(record: SalvageRecord): {
+    readonly take: (bytes: TransferBytes) => void;
+    readonly written: () => Promise<void>;
+  } {
+    const { keeper, now, logger, signal } = this.#options;
+    const key = keyOf(record.metadata);
+    let latest = record;
+    let writing: Promise<void> | undefined;
+    let received = 0;
+    return {
+      take: (bytes) => {
+        const attempts = this.#attempts.get(key);
+        if (bytes.bytesTransferred > received && received > 0 && attempts !== undefined) attempts.failures = 0;
+        received = bytes.bytesTransferred;
+        if (writing !== undefined || !isProgressDue(latest.status, now())) return;
+        writing = keeper
+          .change(latest, { type: "progress", ...bytes }, signal)
+          .then(
+            (after) => {
+              latest = after;
+            },
+            (error: unknown) => {
+              if (!signal.aborted) logger.warn("progress could not be written", { record: key, error });
+            },
+          )
+          .finally(() => {
+            writing = undefined;
+          });
+      },
+      written: async () => {
+        await writing;
+      },
+    };
+  }
+}
