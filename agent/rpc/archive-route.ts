@@ -34,7 +34,9 @@ export function createArchiveRoute(
   return (req, res) => {
     const url = new URL(req.url ?? "/", "http://agent");
     if (url.pathname !== "/v1/archive") {
-      answer(res, 404, "not_found", `there is nothing at ${url.pathname}`);
+      // a call of a method that another version has must not look like an image that is not here
+      const code = req.method === "POST" ? "unimplemented" : "not_found";
+      answer(res, 404, code, `there is nothing at ${url.pathname}`);
       return;
     }
     if (req.method !== "GET") {

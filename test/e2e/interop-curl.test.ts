@@ -106,6 +106,21 @@ describe("curl, as docs/rpc.md shows it", () => {
     });
   });
 
+  test("and any client learns that a method is not there from a code of its own", async () => {
+    const url = `${rig.a.insecure.url}/tote.agent.v1.AgentService/Nothing`;
+    const answer = await fetch(url, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    });
+    assert.equal(answer.status, 404);
+    assert.deepEqual(await answer.json(), {
+      code: "unimplemented",
+      message: "there is nothing at /tote.agent.v1.AgentService/Nothing",
+    });
+    assert.equal((await fetch(`${rig.a.insecure.url}/v2/`)).status, 404);
+  });
+
   test("lists many images in pages, each once, in the order of their digests", async () => {
     const many = await Promise.all(
       Array.from({ length: 130 }, async (_, at) => ({
