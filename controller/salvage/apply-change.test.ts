@@ -5,7 +5,7 @@ import { EVIDENCE_MAX, RECORD_MESSAGE_MAX_CHARS, RECORD_PODS_MAX } from "../limi
 import type { SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { createRecordValidator } from "../testing/crd.ts";
 import { CHANGES, ORIGIN, PLAN, record, statusAfter, T0 } from "../testing/records.ts";
-import { applyChange, RecordStateError } from "./apply-change.ts";
+import { applyChange } from "./apply-change.ts";
 import type { RecordChange } from "./record-change.ts";
 
 const { detected, planned, started, progress, salvaged, failed, refused, recovered, notRecovered } = CHANGES;
@@ -261,50 +261,6 @@ test("huge words fit the schema", () => {
     assert.ok((status.message?.length ?? 0) <= RECORD_MESSAGE_MAX_CHARS);
     assert.ok(status.transitions?.every(({ sources }) => (sources?.length ?? 0) <= EVIDENCE_MAX));
   }
-});
-
-const ALL: readonly RecordChange[] = [
-  ...Object.values(CHANGES),
-  { type: "settled", reason: "RecoveredAlone", message: "x" },
-  { type: "retry", message: "x" },
-  { type: "pods", pods: [] },
-];
-
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  New: ["detected"],
-  Pending: ["planned", "refused", "started", "failed", "settled", "pods"],
-  Transferring: ["started", "progress", "salvaged", "failed", "settled", "retry", "pods"],
-  Completed: ["recovered", "not_recovered"],
-  Failed: [],
-  Refused: [],
-};
-
-const STATES: Readonly<Record<string, SalvageRecordStatus>> = {
-  New: {},
-  Pending: statusAfter(...PENDING),
-  Transferring: statusAfter(...RUNNING),
-  Completed: statusAfter(...DONE),
-  Failed: statusAfter(...RUNNING, failed),
-  Refused: statusAfter(detected, refused),
-};
-
-for (const [phase, status] of Object.entries(STATES)) {
-  test(`in phase ${phase} only ${ALLOWED[phase]?.join(", ") || "nothing"} can happen`, () => {
-    const possible = ALL.filter((change) => {
-      try {
-        applyChange(status, change, T0);
-        return true;
-      } catch (error) {
-        assert.ok(error instanceof RecordStateError);
-        return false;
-      }
-    }).map(({ type }) => type);
-    assert.deepEqual([...new Set(possible)].sort(), [...(ALLOWED[phase] ?? [])].sort());
-  });
-}
-
-test("nothing starts without a plan", () => {
-  assert.throws(() => statusAfter(detected, started), RecordStateError);
 });
 
 test("a change leaves the status it was given alone", () => {
