@@ -98,6 +98,7 @@ export class ApiClient implements KubeApi {
         heard(answer.body as AsyncIterable<Uint8Array>, onBytes),
         WATCH_LINE_MAX_BYTES,
       )) {
+        signal.throwIfAborted();
         if (!isWatchEvent(line)) throw new Error("a line of the watch is no event");
         yield line;
       }

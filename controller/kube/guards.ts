@@ -1,7 +1,16 @@
-import type { KubeList, KubeObject, Lease, Status, WatchEvent } from "./objects.ts";
+import type { KubeEvent, KubeList, KubeObject, Lease, Status, WatchEvent } from "./objects.ts";
 
 const WATCH_TYPES: ReadonlySet<unknown> = new Set(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
 
+const EVENT_TEXTS = [
+  "eventTime",
+  "reportingController",
+  "reportingInstance",
+  "action",
+  "reason",
+  "note",
+  "type",
+];
 const LEASE_TEXTS = ["holderIdentity", "acquireTime", "renewTime"];
 const LEASE_NUMBERS = ["leaseDurationSeconds", "leaseTransitions"];
 
@@ -31,6 +40,18 @@ export function isLease(value: unknown): value is Lease {
     isRecord(spec) &&
     LEASE_TEXTS.every((name) => ["undefined", "string"].includes(typeof spec[name])) &&
     LEASE_NUMBERS.every((name) => ["undefined", "number"].includes(typeof spec[name]))
+  );
+}
+
+/** Whether an answer is an event (events.k8s.io/v1) whose fields have the types they must have. */
+export function isKubeEvent(value: unknown): value is KubeEvent {
+  if (!isKubeObject(value)) return false;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  const { series, regarding = {} } = fields;
+  return (
+    EVENT_TEXTS.every((name) => ["undefined", "string"].includes(typeof fields[name])) &&
+    isRecord(regarding) &&
+    (series === undefined || (isRecord(series) && typeof series["count"] === "number"))
   );
 }
 

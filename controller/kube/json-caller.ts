@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorCode } from "../../lib/errors.ts";
 import { ApiError } from "./api-error.ts";
-import { withDeadline } from "./deadline.ts";
+import { DeadlineError, withDeadline } from "./deadline.ts";
 import { asApiError, type HttpAnswer, type HttpCall, type HttpCaller } from "./http-call.ts";
 import type { CallOptions } from "./kube-api.ts";
 import { CALL_TIMEOUT_MS, RETRIES_MAX } from "./limits.ts";
@@ -59,7 +59,7 @@ export class JsonCaller {
         this.#untilDone({ ...call, guard: options.guard }, inner, this.#clock.monotonic() + timeoutMs),
       );
     } catch (error) {
-      throw asApiError(call.action, error, signal);
+      throw error instanceof DeadlineError ? asApiError(call.action, error, signal) : error;
     }
   }
 

@@ -1,5 +1,5 @@
-import { isKubeObject, isLease } from "./guards.ts";
-import type { KubeObject, Lease } from "./objects.ts";
+import { isKubeEvent, isKubeObject, isLease } from "./guards.ts";
+import type { KubeEvent, KubeObject, Lease } from "./objects.ts";
 
 /** A kind of object, as the API server's paths name it. */
 export interface KubeResource<T extends KubeObject = KubeObject> {
@@ -33,7 +33,10 @@ export const LEASES: KubeResource<Lease> = {
   is: isLease,
 };
 /** events.k8s.io/v1 Event */
-export const EVENTS = resource("events.k8s.io", "v1", "Event", "events");
+export const EVENTS: KubeResource<KubeEvent> = {
+  ...resource("events.k8s.io", "v1", "Event", "events"),
+  is: isKubeEvent,
+};
 /** apiextensions.k8s.io/v1 CustomResourceDefinition, of the whole cluster */
 export const CUSTOM_RESOURCE_DEFINITIONS = clusterResource(
   "apiextensions.k8s.io",

@@ -7,6 +7,8 @@ import { RETRY_AFTER_MAX_MS } from "./limits.ts";
  */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   const text = header?.trim() ?? "";
-  const at = /^\d+$/.test(text) ? now + Number(text) * 1000 : Date.parse(text);
+  // Date.parse takes much for a date that is none
+  const date = text.endsWith(" GMT") ? Date.parse(text) : NaN;
+  const at = /^\d+$/.test(text) ? now + Number(text) * 1000 : date;
   return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - now), RETRY_AFTER_MAX_MS);
 }
