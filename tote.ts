@@ -9,14 +9,15 @@ import { defineFlags, parseFlags } from "./lib/flags.ts";
 import type { Environment } from "./lib/flags.ts";
 import { toteVersion } from "./lib/version.ts";
 
-const HELP = `usage: tote <command> [flags]
+const HELP = `usage: tote [command] [flags]
 
 Emergency image salvage for Kubernetes: moves images node to node when the registry is gone.
 
 commands:
-  agent    run the agent of one node
-  certs    make a CA and certificates for every role
-  version  print the version, with --json as JSON
+  controller  watch the cluster and have images moved; the same as no command at all
+  agent       run the agent of one node
+  certs       make a CA and certificates for every role
+  version     print the version, with --json as JSON
 
 tote <command> --help lists the flags of a command.
 `;
@@ -33,6 +34,8 @@ export async function main(
 ): Promise<number> {
   const [command = "", ...rest] = argv;
   switch (command) {
+    case "controller":
+      return runController(rest, env);
     case "agent": {
       const agent = await import("./agent/main.ts");
       return agent.main(rest, env);
@@ -49,13 +52,17 @@ export async function main(
       context.print(HELP);
       return 0;
     default:
+      if (command === "" || command.startsWith("-")) return runController(argv, env);
       context.printError(
-        command === "" || command.startsWith("-")
-          ? "tote: without a command tote is the controller, which this version does not have yet, see tote --help\n"
-          : `tote: ${JSON.stringify(command)} is not a command, must be agent, certs or version, see tote --help\n`,
+        `tote: ${JSON.stringify(command)} is not a command, must be controller, agent, certs or version, see tote --help\n`,
       );
       return 2;
   }
+}
+
+async function runController(argv: readonly string[], env: Environment): Promise<number> {
+  const controller = await import("./controller/main.ts");
+  return controller.main(argv, env);
 }
 
 const VERSION_FLAGS = defineFlags({ json: { kind: "boolean", help: "print JSON" } });

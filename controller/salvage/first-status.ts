@@ -76,7 +76,11 @@ export class FirstStatus {
     };
   }
 
-  #incident(namespace: string, owner: { readonly kind: string; readonly name: string }, image: string): string {
+  #incident(
+    namespace: string,
+    owner: { readonly kind: string; readonly name: string },
+    image: string,
+  ): string {
     const { book, now } = this.#options;
     const subject = { namespace, ownerKind: owner.kind, ownerName: owner.name, image };
     return chooseIncident(subject, [...book.all()], now());

@@ -73,8 +73,7 @@ export class ImageFinder {
   }
 
   /** Who has a digest, and how much of it. */
-  async locate(wanted: WantedImage, digest: Digest, signal: AbortSignal): Promise<FoundImage> {
-    const { targetNode } = wanted;
+  async locate(targetNode: string, digest: Digest, signal: AbortSignal): Promise<FoundImage> {
     const told = findHolders(
       digest,
       this.#view.nodes.store.find("digest", digest),
@@ -88,10 +87,16 @@ export class ImageFinder {
     const asked = isEnough ? nearest(near, target, (node) => this.#planNode(node)) : this.#directory.nodes();
     const nodes = [...new Set([...asked, targetNode])];
     let answers = await this.#questions.askAll(nodes, digest, signal);
-    const complete = [...answers].filter(([node, answer]) => node !== targetNode && isComplete(answer)).length;
+    const complete = [...answers].filter(
+      ([node, answer]) => node !== targetNode && isComplete(answer),
+    ).length;
     if (isEnough && complete === 0) {
       // what the API says is out of date
-      answers = await this.#questions.askAll([...new Set([...this.#directory.nodes(), targetNode])], digest, signal);
+      answers = await this.#questions.askAll(
+        [...new Set([...this.#directory.nodes(), targetNode])],
+        digest,
+        signal,
+      );
     }
     return this.#found({ target, digest, told, answers });
   }
@@ -167,11 +172,19 @@ function isComplete(answer: AgentAnswer): boolean {
 }
 
 function isUsable(node: PlanNode, target: PlanNode): boolean {
-  return node.isReady && node.hasReadyAgent && (target.architecture === "" || node.architecture === target.architecture);
+  return (
+    node.isReady &&
+    node.hasReadyAgent &&
+    (target.architecture === "" || node.architecture === target.architecture)
+  );
 }
 
 /** Twice as many as a plan has, those of the target's zone first: some may turn out to be of no use. */
-function nearest(nodes: readonly string[], target: PlanNode, planNode: (node: string) => PlanNode): readonly string[] {
+function nearest(
+  nodes: readonly string[],
+  target: PlanNode,
+  planNode: (node: string) => PlanNode,
+): readonly string[] {
   const isFar = (node: string): number => (target.zone !== "" && planNode(node).zone === target.zone ? 0 : 1);
   return nodes.toSorted((a, b) => isFar(a) - isFar(b)).slice(0, 2 * PLAN_SOURCES_MAX);
 }

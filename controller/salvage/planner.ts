@@ -61,7 +61,7 @@ export class Planner {
     if (resolution.kind === "ambiguous") return refuse("ImageAmbiguous", resolution.message);
     if (resolution.kind === "unresolved") return refuse("ImageUnresolved", resolution.message);
     const { digest } = resolution;
-    const found = await finder.locate(request, digest, signal);
+    const found = await finder.locate(request.targetNode, digest, signal);
     const authorisation = this.#authorise(request, digest, found);
     const choice = chooseSources({
       target: found.target,

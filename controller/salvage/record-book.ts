@@ -120,7 +120,11 @@ export class RecordBook {
    * Writes the whole status of a record that has none.
    * @throws ApiError
    */
-  async setStatus(record: SalvageRecord, status: SalvageRecordStatus, signal: AbortSignal): Promise<SalvageRecord> {
+  async setStatus(
+    record: SalvageRecord,
+    status: SalvageRecordStatus,
+    signal: AbortSignal,
+  ): Promise<SalvageRecord> {
     return this.#keep(await this.#replace(record, status, signal));
   }
 
@@ -154,7 +158,11 @@ export class RecordBook {
     }
   }
 
-  async #replace(record: SalvageRecord, status: SalvageRecordStatus, signal: AbortSignal): Promise<KubeObject> {
+  async #replace(
+    record: SalvageRecord,
+    status: SalvageRecordStatus,
+    signal: AbortSignal,
+  ): Promise<KubeObject> {
     const { name, namespace, uid, resourceVersion } = record.metadata;
     const body = { metadata: { name, namespace, uid, resourceVersion }, spec: record.spec, status };
     return await this.#api.replace<KubeObject>(SALVAGE_RECORDS, body, { signal, subresource: "status" });
@@ -167,7 +175,9 @@ export class RecordBook {
   #keep(object: KubeObject): SalvageRecord {
     const reading = readSalvageRecord(object);
     if (reading.kind === "invalid") {
-      throw new RecordStateError(`record ${reading.namespace}/${reading.name} cannot be read: ${reading.message}`);
+      throw new RecordStateError(
+        `record ${reading.namespace}/${reading.name} cannot be read: ${reading.message}`,
+      );
     }
     const { record } = reading;
     const key = keyOf(record.metadata);

@@ -50,7 +50,12 @@ type Wanted =
   | { readonly kind: "yes" }
   /** the pods run without it */
   | { readonly kind: "recovered"; readonly message: string }
-  | { readonly kind: "no"; readonly failed: FailedReason; readonly refused: RefusedReason; readonly message: string };
+  | {
+      readonly kind: "no";
+      readonly failed: FailedReason;
+      readonly refused: RefusedReason;
+      readonly message: string;
+    };
 
 /**
  * Takes a record one step further, from what it says and what the cluster shows: any controller can go on where another
@@ -94,17 +99,27 @@ export class RecordReconciler {
       await keeper.change(record, await firstStatus.of(record, signal), signal);
       return { kind: "again", afterMs: 0 };
     }
-    if (isStalled(record, now())) return await this.#end(record, "Stalled", "nothing has moved for 30 minutes", signal);
+    if (isStalled(record, now()))
+      return await this.#end(record, "Stalled", "nothing has moved for 30 minutes", signal);
     const wanted = await this.#wanted(record, signal);
     if (wanted.kind === "recovered") {
       // what is nearly done may as well be finished
       if (transfers.isRunning(key)) return { kind: "again", afterMs: TRANSFER_CHECK_MS };
-      await keeper.change(record, { type: "settled", reason: "RecoveredAlone", message: wanted.message }, signal);
+      await keeper.change(
+        record,
+        { type: "settled", reason: "RecoveredAlone", message: wanted.message },
+        signal,
+      );
       return { kind: "done" };
     }
     if (wanted.kind === "no") {
-      if (record.status.plan !== undefined) return await this.#end(record, wanted.failed, wanted.message, signal);
-      await keeper.change(record, { type: "refused", reason: wanted.refused, message: wanted.message }, signal);
+      if (record.status.plan !== undefined)
+        return await this.#end(record, wanted.failed, wanted.message, signal);
+      await keeper.change(
+        record,
+        { type: "refused", reason: wanted.refused, message: wanted.message },
+        signal,
+      );
       return { kind: "done" };
     }
     if (record.status.plan === undefined) return await this.#plan(record, signal);
@@ -112,7 +127,12 @@ export class RecordReconciler {
     return await starter.start(record, record.status.plan, signal);
   }
 
-  async #end(record: SalvageRecord, reason: FailedReason, message: string, signal: AbortSignal): Promise<Outcome> {
+  async #end(
+    record: SalvageRecord,
+    reason: FailedReason,
+    message: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const { transfers, keeper } = this.#options;
     const key = keyOf(record.metadata);
     if (transfers.isRunning(key)) transfers.stop(key, reason, message);
@@ -131,10 +151,18 @@ export class RecordReconciler {
     const finding = await planner.plan(request.request, signal);
     switch (finding.kind) {
       case "plan":
-        await keeper.change(record, { type: "planned", plan: finding.plan, holders: finding.holders }, signal);
+        await keeper.change(
+          record,
+          { type: "planned", plan: finding.plan, holders: finding.holders },
+          signal,
+        );
         return { kind: "again", afterMs: 0 };
       case "refused":
-        await keeper.change(record, { type: "refused", reason: finding.reason, message: finding.message }, signal);
+        await keeper.change(
+          record,
+          { type: "refused", reason: finding.reason, message: finding.message },
+          signal,
+        );
         return { kind: "done" };
       case "remove": {
         const { targetNode, imageRef } = request.request;
@@ -214,7 +242,10 @@ export class RecordReconciler {
       return pod?.uid === uid && pod.containers.some((one) => one.name === container && hasImage(one));
     });
     if (started.length > 0) {
-      return { kind: "recovered", message: `started without help: ${started.map(({ name }) => name).join(", ")}` };
+      return {
+        kind: "recovered",
+        message: `started without help: ${started.map(({ name }) => name).join(", ")}`,
+      };
     }
     const message = "every pod that waited for the image is gone";
     return { kind: "no", failed: "TargetGone", refused: "NoSource", message };

@@ -20,7 +20,10 @@ export function podsOf(failing: readonly FailingContainer[]): readonly RecordPod
 }
 
 /** The topmost owner that could be read, or the pod itself: what people know a workload by. */
-export function topOwner(pod: StrippedPod, owners: readonly OwnerLink[]): { readonly kind: string; readonly name: string } {
+export function topOwner(
+  pod: StrippedPod,
+  owners: readonly OwnerLink[],
+): { readonly kind: string; readonly name: string } {
   const top = owners.findLast((owner) => owner.kind === "read")?.reference ?? pod.owner;
   return top === undefined ? { kind: "Pod", name: pod.name } : { kind: top.kind, name: top.name };
 }
@@ -28,7 +31,9 @@ export function topOwner(pod: StrippedPod, owners: readonly OwnerLink[]): { read
 /** The image name, or why it is none. */
 export function readReference(
   image: string,
-): { readonly kind: "reference"; readonly reference: ImageReference } | { readonly kind: "illegal"; readonly message: string } {
+):
+  | { readonly kind: "reference"; readonly reference: ImageReference }
+  | { readonly kind: "illegal"; readonly message: string } {
   try {
     return { kind: "reference", reference: parseReference(image) };
   } catch (error) {

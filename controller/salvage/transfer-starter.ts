@@ -1,6 +1,4 @@
 import { isDigest } from "../../lib/digest.ts";
-import { InvalidValueError } from "../../lib/errors.ts";
-import { parseReference } from "../../lib/reference.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { Outcome } from "../kube/workers.ts";
 import type { SalvagePlan, SalvageRecord } from "../objects/salvage-record.ts";
@@ -38,15 +36,18 @@ export class TransferStarter {
     const pause = transfers.pauseOf(key);
     if (pause > 0) return { kind: "again", afterMs: pause };
     if (!isDigest(plan.digest)) {
-      return await this.#fail(record, "TransferFailed", `the plan has no legal digest: ${plan.digest}`, signal);
+      return await this.#fail(
+        record,
+        "TransferFailed",
+        `the plan has no legal digest: ${plan.digest}`,
+        signal,
+      );
     }
     if (slots.objection(plan.targetNode) !== undefined) {
       slots.wait(key);
       return { kind: "done" };
     }
-    const [name = ""] = plan.names;
-    const wanted = { namespace: record.metadata.namespace, reference: referenceOf(name), targetNode: plan.targetNode };
-    const found = await finder.locate({ ...wanted, isCorrupt: false }, plan.digest, signal);
+    const found = await finder.locate(plan.targetNode, plan.digest, signal);
     const isHere = found.onTarget?.isRunnable === true;
     const choice = this.#choose(key, found);
     if (choice.kind === "busy" && !isHere) {
@@ -54,9 +55,9 @@ export class TransferStarter {
       return { kind: "done" };
     }
     if (choice.kind === "none" && !isHere) {
-      // those that failed may work again by then
-      transfers.forgive(key);
-      await keeper.change(record, { type: "retry", message: choice.message }, signal).catch(() => undefined);
+      if (transfers.excluded(key, "for good").size > 0) {
+        return await this.#fail(record, "SourcesExhausted", choice.message, signal);
+      }
       return { kind: "again", afterMs: NO_SOURCE_PAUSE_MS };
     }
     // looking took a while, another may have been faster
@@ -70,7 +71,11 @@ export class TransferStarter {
       const started = await keeper.change(record, { type: "started", sources }, signal);
       const blobs = blobsOf(found, sources);
       const { digest, names, targetNode, maxBytes } = plan;
-      transfers.start(started, { digest, names, targetNode, sources, blobs, maxBytes, record: key, epoch }, slot);
+      transfers.start(
+        started,
+        { digest, names, targetNode, sources, blobs, maxBytes, record: key, epoch },
+        slot,
+      );
     } catch (error) {
       slot.release();
       throw error;
@@ -80,14 +85,21 @@ export class TransferStarter {
 
   #choose(key: string, found: FoundImage): SourceChoice {
     const { slots, transfers } = this.#options;
-    const candidates = found.candidates.map((candidate) => ({ ...candidate, load: slots.loadOf(candidate.name) }));
-    const { perSource } = slots;
-    return chooseSources({ target: found.target, candidates, excluded: transfers.excluded(key), perSource });
+    const candidates = found.candidates.map((candidate) => ({
+      ...candidate,
+      load: slots.loadOf(candidate.name),
+    }));
+    const facts = { target: found.target, candidates, perSource: slots.perSource };
+    const choice = chooseSources({ ...facts, excluded: transfers.excluded(key, "for now") });
+    // those that failed a while ago are better than none
+    return choice.kind === "none"
+      ? chooseSources({ ...facts, excluded: transfers.excluded(key, "for good") })
+      : choice;
   }
 
   async #fail(
     record: SalvageRecord,
-    reason: "TransferFailed",
+    reason: "SourcesExhausted" | "TransferFailed",
     message: string,
     signal: AbortSignal,
   ): Promise<Outcome> {

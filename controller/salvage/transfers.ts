@@ -20,12 +20,15 @@ interface Running {
   stopped?: { readonly reason: FailedReason; readonly message: string };
 }
 
+/** Whether a source that failed may be asked again when there is no other. */
+export type Exclusion = "for now" | "for good";
+
 /** What is remembered of attempts that have failed. */
 interface Attempts {
   /** since a byte last arrived */
   failures: number;
-  /** sources that failed, with the reason */
-  readonly excluded: Map<string, string>;
+  /** sources that failed, with the reason: those that may work again, and those that have not got it */
+  readonly excluded: Readonly<Record<Exclusion, Map<string, string>>>;
   /** milliseconds since 1970 before which there is no other */
   notBefore: number;
 }
@@ -63,14 +66,12 @@ export class Transfers {
     return this.#running.has(key);
   }
 
-  /** Sources that have failed this record, with the reason. */
-  excluded(key: string): ReadonlyMap<string, string> {
-    return this.#attempts.get(key)?.excluded ?? new Map();
-  }
-
-  /** Forgets which sources have failed, once no other is left: they are tried anew. */
-  forgive(key: string): void {
-    this.#attempts.get(key)?.excluded.clear();
+  /** Sources that are not to be asked for this record, with the reason. */
+  excluded(key: string, exclusion: Exclusion): ReadonlyMap<string, string> {
+    const excluded = this.#attempts.get(key)?.excluded;
+    if (excluded === undefined) return new Map();
+    const forGood = excluded["for good"];
+    return exclusion === "for good" ? forGood : new Map([...excluded["for now"], ...forGood]);
   }
 
   /** Milliseconds until there may be another attempt, 0 when there may be one now. */
@@ -121,14 +122,19 @@ export class Transfers {
       if (outcome.visible) {
         await keeper.change(record, { type: "salvaged", ...outcome }, signal);
       } else {
-        await keeper.change(record, { type: "failed", reason: "NotVisible", message: outcome.message }, signal);
+        await keeper.change(
+          record,
+          { type: "failed", reason: "NotVisible", message: outcome.message },
+          signal,
+        );
       }
     } catch (error) {
       if (signal.aborted) return;
       await progress.written();
       await this.#failed(record, running, error).catch((failure: unknown) => {
         // the next look at the record begins where this one ended
-        if (!signal.aborted) logger.warn("the end of a transfer could not be written", { record: key, error: failure });
+        if (!signal.aborted)
+          logger.warn("the end of a transfer could not be written", { record: key, error: failure });
       });
     } finally {
       questions.forget(task.targetNode);
@@ -154,10 +160,12 @@ export class Transfers {
       await keeper.change(record, { type: "failed", reason: verdict.reason, message }, signal);
       return;
     }
-    const attempts = this.#attempts.get(key) ?? { failures: 0, excluded: new Map<string, string>(), notBefore: 0 };
+    const attempts = this.#attempts.get(key) ?? noAttempts();
     this.#attempts.set(key, attempts);
     attempts.failures += 1;
-    for (const [node, message] of verdict.failed) attempts.excluded.set(node, message);
+    const exclusion = verdict.kind === "other_sources" ? "for good" : "for now";
+    attempts.excluded["for now"].clear();
+    for (const [node, message] of verdict.failed) attempts.excluded[exclusion].set(node, message);
     const pause = retryDelay(attempts.failures, random());
     const message = describeError(error);
     if (pause === undefined) {
@@ -182,7 +190,8 @@ export class Transfers {
     return {
       take: (bytes) => {
         const attempts = this.#attempts.get(key);
-        if (bytes.bytesTransferred > received && received > 0 && attempts !== undefined) attempts.failures = 0;
+        if (bytes.bytesTransferred > received && received > 0 && attempts !== undefined)
+          attempts.failures = 0;
         received = bytes.bytesTransferred;
         if (writing !== undefined || !isProgressDue(latest.status, now())) return;
         writing = keeper
@@ -204,4 +213,8 @@ export class Transfers {
       },
     };
   }
+}
+
+function noAttempts(): Attempts {
+  return { failures: 0, excluded: { "for now": new Map(), "for good": new Map() }, notBefore: 0 };
 }

@@ -1,0 +1,143 @@
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+
+import { systemClock } from "../lib/clock.ts";
+import { describeError } from "../lib/errors.ts";
+import type { Environment } from "../lib/flags.ts";
+import { startHealthServer, type HealthServer } from "../lib/health-server.ts";
+import { createLogger, logFormat, type Logger } from "../lib/log.ts";
+import { onShutdownSignal } from "../lib/shutdown.ts";
+import { TlsReloader } from "../lib/tls-reload.ts";
+import { toteVersion } from "../lib/version.ts";
+import { readControllerConfig, type ControllerConfig } from "./config.ts";
+import { createController } from "./controller.ts";
+import { loadKubeConnection, type KubeConfigSource } from "./kube/kube-config.ts";
+
+/**
+ * Runs the controller until a signal ends it.
+ * @returns the exit code: 0 after an orderly end, 1 when it could not run, 2 for a mistake on the command line
+ */
+export async function main(argv: readonly string[], env: Environment): Promise<number> {
+  const parsed = readControllerConfig(argv, env);
+  if (parsed.kind === "help") {
+    process.stdout.write(parsed.text);
+    return 0;
+  }
+  if (parsed.kind === "error") {
+    process.stderr.write(`tote: ${parsed.message}\n`);
+    return 2;
+  }
+  const { config } = parsed;
+  // whoever read the log is gone: no reason to stop
+  process.stdout.on("error", () => undefined);
+  const logger = createLogger({
+    name: "controller",
+    level: config.logLevel,
+    format: logFormat(config.jsonLog, process.stdout.isTTY),
+    now: () => Date.now(),
+    write: (line) => void process.stdout.write(line),
+  });
+  const stop = onShutdownSignal();
+  try {
+    if (config.enabled) await run(config, env, logger, stop);
+    else await rest(config, logger, stop);
+    return 0;
+  } catch (error) {
+    if (stop.aborted) return 0;
+    process.stderr.write(`tote: ${describeError(error)}\n`);
+    return 1;
+  }
+}
+
+async function run(
+  config: ControllerConfig,
+  env: Environment,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  const version = await toteVersion();
+  let onCertificates = (): void => undefined;
+  const reloader =
+    config.tls === undefined
+      ? undefined
+      : await TlsReloader.open(
+          {
+            files: config.tls,
+            clock: systemClock,
+            onChange: () => {
+              onCertificates();
+              logger.info("certificates reloaded");
+            },
+            onError: (error) =>
+              logger.error("certificates not reloaded, the old ones stay in use", { error }),
+          },
+          stop,
+        );
+  const connection = await loadKubeConnection(kubeSource(config, env), systemClock);
+  const controller = createController({
+    config,
+    version,
+    connection,
+    tls: () => reloader?.current,
+    clock: systemClock,
+    random: () => Math.random(),
+    logger,
+  });
+  onCertificates = () => controller.certificatesChanged();
+  if (config.insecure) logger.warn("INSECURE: agents are called without TLS and without grants");
+  const { registry } = controller;
+  const readiness = () => controller.readiness();
+  const servers = await serve(config, { registry, readiness });
+  logger.info("controller started", { version, server: connection.server });
+  const ended = new AbortController();
+  const reloading = reloader?.run(ended.signal);
+  // clocks and watches alone do not keep the process alive
+  const alive = setInterval(() => undefined, 60_000);
+  try {
+    await controller.run(stop);
+  } finally {
+    clearInterval(alive);
+    ended.abort();
+    await reloading;
+    await Promise.all(servers.map((server) => server.close()));
+  }
+  logger.info("controller stopped");
+}
+
+/** The kill switch: sees nothing, does nothing, and says so. */
+async function rest(config: ControllerConfig, logger: Logger, stop: AbortSignal): Promise<void> {
+  const { Registry } = await import("prom-client");
+  logger.warn("tote is switched off with --enabled=false: it sees nothing and does nothing");
+  const readiness = () => ({ ready: true, reason: "" });
+  const servers = await serve(config, { registry: new Registry(), readiness });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stop.addEventListener("abort", () => resolve(), { once: true });
+  if (!stop.aborted) await promise;
+  await Promise.all(servers.map((server) => server.close()));
+}
+
+async function serve(
+  config: ControllerConfig,
+  options: Pick<Parameters<typeof startHealthServer>[0], "registry" | "readiness">,
+): Promise<readonly HealthServer[]> {
+  const metrics = await startHealthServer({ ...config.metricsAddr, ...options });
+  try {
+    return [metrics, await startHealthServer({ ...config.healthAddr, ...options })];
+  } catch (error) {
+    await metrics.close();
+    throw error;
+  }
+}
+
+function kubeSource(config: ControllerConfig, env: Environment): KubeConfigSource {
+  if (config.kubeconfig !== undefined) return { kind: "file", path: config.kubeconfig };
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
+  if (host === undefined || port === undefined) {
+    throw new Error("this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig");
+  }
+  return { kind: "in-cluster", host, port };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  process.exitCode = await main(process.argv.slice(2), process.env);
+}

@@ -1,0 +1,231 @@
+import type { Logger } from "../../lib/log.ts";
+import { dispositionOf } from "../detect/disposition.ts";
+import { subjectOfEpisode, type FailingContainer, type FailureWatch } from "../detect/failure-watch.ts";
+import type { OptInCheck } from "../detect/opt-in-check.ts";
+import { priorityOf, type Priority } from "../detect/opt-in.ts";
+import { keyOf } from "../kube/resources.ts";
+import type { Outcome } from "../kube/workers.ts";
+import type { StrippedPod } from "../objects/pod.ts";
+import type { SalvageRecord } from "../objects/salvage-record.ts";
+import type { Resolution } from "../resolve/resolve-digest.ts";
+import type { ControllerMetrics } from "../report/metrics.ts";
+import { decideEpisode, nextEpisode } from "./episode.ts";
+import type { ImageFinder, WantedImage } from "./image-finder.ts";
+import { keyOfFailure, keyOfRecord, newRecord } from "./new-record.ts";
+import type { Planner } from "./planner.ts";
+import type { RecordBook } from "./record-book.ts";
+import type { RecordKeeper } from "./record-keeper.ts";
+import { recordKeyText, type RecordKey } from "./record-name.ts";
+import { hasEnded, refusedRoom } from "./record-state.ts";
+import { leadingFailure, podsOf, readReference } from "./salvage-subject.ts";
+
+/** Pauses before another look at pods that nothing can be done for now, in milliseconds; their changes come at once. */
+const IGNORED_RECHECK_MS = 2 * 60_000;
+const REFUSED_RECHECK_MS = 60_000;
+
+/** What the work on failing pods needs. */
+export interface SubjectReconcilerOptions {
+  readonly failures: FailureWatch;
+  readonly optIn: OptInCheck;
+  readonly finder: ImageFinder;
+  readonly planner: Planner;
+  readonly book: RecordBook;
+  readonly keeper: RecordKeeper;
+  readonly metrics: ControllerMetrics;
+  readonly logger: Logger;
+  readonly now: () => number;
+  /** a record is to be looked at */
+  readonly onRecord: (key: string, priority: Priority) => void;
+  /** a refusal beyond the bound of records */
+  readonly onOverflow: () => void;
+}
+
+/** Sees to it that pods that fail for one image on one node have a record, and that it knows them. */
+export class SubjectReconciler {
+  readonly #options: SubjectReconcilerOptions;
+  /** failures that have been counted, by subject */
+  readonly #counted = new Map<string, Set<string>>();
+
+  constructor(options: SubjectReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** @param subject see `subjectKey` */
+  async reconcile(subject: string, signal: AbortSignal): Promise<Outcome> {
+    const { failures, book, onRecord } = this.#options;
+    const failing = failures.failing(subject);
+    if (failing.length === 0) {
+      this.#counted.delete(subject);
+      for (const record of book.about(subject)) onRecord(keyOf(record.metadata), "normal");
+      return { kind: "done" };
+    }
+    const { asking, priority } = await this.#asking(failing, signal);
+    const lead = leadingFailure(asking);
+    if (lead === undefined) {
+      // those that have opted out while something runs for them
+      for (const record of book.about(subject)) {
+        if (!hasEnded(record.status)) onRecord(keyOf(record.metadata), "normal");
+      }
+      return { kind: "again", afterMs: IGNORED_RECHECK_MS };
+    }
+    this.#count(subject, asking);
+    return await this.#settle(lead, asking, priority, signal);
+  }
+
+  async #settle(
+    lead: FailingContainer,
+    asking: readonly FailingContainer[],
+    priority: Priority,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { book, onRecord, now } = this.#options;
+    const { episode } = lead;
+    const resolution = await this.#resolve(lead, signal);
+    const digest = resolution?.kind === "resolved" ? resolution.digest : undefined;
+    const { image } = episode.failure;
+    const key = keyOfFailure({ namespace: episode.namespace, image, digest, targetNode: episode.nodeName });
+    const records = this.#recordsOf(key, subjectOfEpisode(episode));
+    const pods = [...new Set(asking.map(({ pod }) => pod))];
+    const decision = decideEpisode(records, pods, now());
+    switch (decision.kind) {
+      case "join":
+        await this.#join(decision.record, asking, lead, signal);
+        onRecord(keyOf(decision.record.metadata), priority);
+        return { kind: "done" };
+      case "settled":
+        onRecord(keyOf(decision.record.metadata), priority);
+        return { kind: "again", afterMs: Math.max(1_000, decision.recheckAt - now()) };
+      case "new": {
+        const isBounded = refusedRoom(book.all()) === 0;
+        if (decision.onlyIfAllowed || isBounded) {
+          const refusal = await this.#refusal(lead, resolution, signal);
+          if (refusal && isBounded && !decision.onlyIfAllowed) this.#options.onOverflow();
+          if (refusal) return { kind: "again", afterMs: REFUSED_RECHECK_MS };
+        }
+        await this.#create(lead, key, records, priority, signal);
+        return { kind: "again", afterMs: REFUSED_RECHECK_MS };
+      }
+    }
+  }
+
+  async #create(
+    { episode }: FailingContainer,
+    key: RecordKey,
+    records: readonly SalvageRecord[],
+    priority: Priority,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { book, onRecord, logger } = this.#options;
+    const { image } = episode.failure;
+    const reading = readReference(image);
+    const repository = reading.kind === "reference" ? reading.reference.repository : "";
+    const number = nextEpisode(key, repository, records);
+    const order = { key, repository, episode: number, imageRef: image, podName: episode.pod };
+    const { record, changed } = await book.create(newRecord(order), signal);
+    const name = keyOf(record.metadata);
+    if (changed)
+      logger.info("record created", { record: name, image, pod: episode.pod, targetNode: episode.nodeName });
+    onRecord(name, priority);
+  }
+
+  /** Tells an open record of pods and of causes that it does not know yet. */
+  async #join(
+    record: SalvageRecord,
+    asking: readonly FailingContainer[],
+    { episode }: FailingContainer,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { keeper } = this.#options;
+    // the first status has not been written: it will name them
+    if (record.status.phase === undefined) return;
+    const pods = podsOf(asking);
+    const known = new Set(record.status.pods?.map(({ uid }) => uid));
+    if (
+      record.status.podCount !== pods.length ||
+      pods.slice(0, known.size).some(({ uid }) => !known.has(uid))
+    ) {
+      await keeper.change(record, { type: "pods", pods }, signal);
+    }
+    if (episode.cause !== "unknown" && episode.cause !== record.status.cause) {
+      await keeper.change(record, { type: "cause", cause: episode.cause }, signal);
+    }
+  }
+
+  /** Records of the same key, and open ones about the same name: what it means may have become known since. */
+  #recordsOf(key: RecordKey, subject: string): readonly SalvageRecord[] {
+    const { book } = this.#options;
+    const text = recordKeyText(key);
+    const records = new Map<string, SalvageRecord>();
+    for (const record of [...book.about(subject), ...book.withDigest(key.content)]) {
+      const isSame = recordKeyText(keyOfRecord(record)) === text;
+      const isOpen = !hasEnded(record.status) && book.about(subject).includes(record);
+      if (isSame || isOpen) records.set(keyOf(record.metadata), record);
+    }
+    return [...records.values()];
+  }
+
+  async #resolve(lead: FailingContainer, signal: AbortSignal): Promise<Resolution | undefined> {
+    const wanted = this.#wanted(lead);
+    return wanted === undefined ? undefined : await this.#options.finder.resolve(wanted, signal);
+  }
+
+  /** Whether a record about this would only be another refusal. */
+  async #refusal(
+    lead: FailingContainer,
+    resolution: Resolution | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const wanted = this.#wanted(lead);
+    if (wanted === undefined || dispositionOf(lead.episode.failure).kind === "report") return true;
+    const { failure, cause } = lead.episode;
+    const known = resolution === undefined ? {} : { resolution };
+    const finding = await this.#options.planner.plan(
+      { ...wanted, imageRef: failure.image, cause, ...known },
+      signal,
+    );
+    return finding.kind === "refused";
+  }
+
+  #wanted({ pod, episode }: FailingContainer): WantedImage | undefined {
+    const reading = readReference(episode.failure.image);
+    if (reading.kind === "illegal") return undefined;
+    return {
+      namespace: episode.namespace,
+      reference: reading.reference,
+      targetNode: episode.nodeName,
+      pod,
+      isCorrupt: episode.failure.problem === "corrupt",
+    };
+  }
+
+  async #asking(
+    failing: readonly FailingContainer[],
+    signal: AbortSignal,
+  ): Promise<{ readonly asking: readonly FailingContainer[]; readonly priority: Priority }> {
+    const allowed = new Map<StrippedPod, boolean>();
+    const asking: FailingContainer[] = [];
+    const priorities = new Set<Priority>();
+    for (const container of failing) {
+      const { pod } = container;
+      if (!allowed.has(pod)) {
+        const { optIn, owners } = await this.#options.optIn.ofPod(pod, signal);
+        allowed.set(pod, optIn.allowed);
+        if (optIn.allowed) priorities.add(priorityOf(pod.annotations, owners));
+      }
+      if (allowed.get(pod) === true) asking.push(container);
+    }
+    const priority = priorities.has("high") ? "high" : priorities.has("normal") ? "normal" : "low";
+    return { asking, priority };
+  }
+
+  #count(subject: string, asking: readonly FailingContainer[]): void {
+    const counted = this.#counted.get(subject) ?? new Set<string>();
+    this.#counted.set(subject, counted);
+    for (const { episode } of asking) {
+      const member = `${episode.podUid}\n${episode.failure.container}`;
+      if (counted.has(member)) continue;
+      counted.add(member);
+      this.#options.metrics.detected();
+    }
+  }
+}
