@@ -76,6 +76,16 @@ test("a repeat is the same whatever has happened to the record since", () => {
   assert.equal(first.size, 5);
 });
 
+test("what was not known at the time is not told later", () => {
+  const { digest: _, ...unresolved } = detected;
+  const before = record({ status: statusAfter(unresolved) });
+  const after = record({ status: statusAfter(unresolved, planned, started, salvaged) });
+  const event = buildEvent(after, transitionOf(after, "detected"), SOURCE);
+  assert.equal(event.data.digest, "");
+  assert.deepEqual(event, buildEvent(before, transitionOf(before, "detected"), SOURCE));
+  assert.equal(buildEvent(after, transitionOf(after, "salvaged"), SOURCE).data.digest, DIGEST);
+});
+
 test("a record that went through the API server gives the same event", () => {
   const json = { ...SALVAGED, metadata: { ...SALVAGED.metadata, resourceVersion: "99" } };
   const reading = readSalvageRecord(JSON.parse(JSON.stringify(json)));

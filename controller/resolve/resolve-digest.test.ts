@@ -154,6 +154,18 @@ const TABLE: readonly (readonly [string, Partial<ResolutionFacts>, string])[] = 
     "unresolved",
   ],
   [
+    "a digest that the runtime tells under another repository is no evidence",
+    {
+      pods: [
+        running("s", NEW, {
+          owner: OWNER,
+          containers: [{ isRunning: true, imageId: `mirror.test/app@${NEW}` }],
+        }),
+      ],
+    },
+    "unresolved",
+  ],
+  [
     "another container's image is no evidence",
     {
       pods: [
