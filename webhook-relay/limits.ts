@@ -17,6 +17,8 @@ export const ATTEMPT_TIMEOUT_MAX_MS = 5 * 60_000;
 export const RETRY_SCHEDULE_MS: readonly number[] = [
   0, 5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
 ];
+/** Longest schedule that a subscription may have. */
+export const RETRY_MAX_ATTEMPTS = 50;
 /** Share of a pause by which it is shorter or longer. */
 export const RETRY_JITTER = 0.2;
 /** A delivery older than this is given up, unless the subscription says otherwise. */
@@ -34,6 +36,8 @@ export const FOLD_MAX = 10_000;
 /** Events that a folded message shows, unless the subscription says otherwise. */
 export const GROUP_SAMPLES = 10;
 export const GROUP_SAMPLES_MAX = 100;
+/** Longest time that events wait to be folded. */
+export const GROUP_INTERVAL_MAX_MS = 24 * 3_600_000;
 
 /** Failures in a row after which an endpoint is left alone for a while. */
 export const BREAKER_FAILURES = 5;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
-import { connect as connectTcp, createServer as createTcpServer, type AddressInfo } from "node:net";
+import { connect as connectTcp, createServer as createTcpServer } from "node:net";
 import { test, type TestContext } from "node:test";
 
 import { createPki } from "../../test/harness/pki.ts";
 import { RESPONSE_MAX_BYTES } from "../limits.ts";
-import { startReceiver } from "../testing/receiver.ts";
+import { listenOn, startReceiver } from "../testing/receiver.ts";
 import { createAddressPolicy } from "./addresses.ts";
 import type { Lookup } from "./connect.ts";
 import { createHttpClient, type HttpClientOptions } from "./http-client.ts";
@@ -132,9 +132,8 @@ test("only the beginning of an endless answer is read", async (t) => {
 test("each way to fail has its reason", async (t) => {
   const receiver = await startReceiver(t);
   const garbage = createTcpServer((socket) => socket.end("HELLO THERE\r\n\r\n"));
-  await new Promise<void>((resolve) => garbage.listen(0, "127.0.0.1", resolve));
+  const garbagePort = await listenOn(garbage);
   t.after(() => garbage.close());
-  const garbagePort = (garbage.address() as AddressInfo).port;
   receiver.behave((request, response, _, raw) => {
     if (request.path === "/reset") raw.socket.destroy();
     if (request.path === "/drip") {
@@ -208,12 +207,12 @@ test("a proxy is asked for a tunnel, and blamed when it fails", async (t) => {
     upstream.on("error", () => socket.destroy());
     socket.on("error", () => upstream.destroy());
   });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const proxyPort = await listenOn(proxy);
   t.after(() => {
     proxy.close();
     proxy.closeAllConnections();
   });
-  const proxyUrl = `http://me:pass@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const proxyUrl = `http://me:pass@127.0.0.1:${proxyPort}`;
   const through = client(t, { proxyUrl, tls: { ca: pki.ca.cert, cert: "", key: "" } });
   const answer = await through.post(
     message(`https://receiver.test:${receiver.port}/x`),

@@ -1,5 +1,9 @@
 /** A subscription: who gets which events, and how. */
 
+/** What can receive events. */
+export const SUBSCRIPTION_TYPES = ["webhook", "slack"] as const;
+export type SubscriptionType = (typeof SUBSCRIPTION_TYPES)[number];
+
 /** How the body of a webhook looks. */
 export const FORMATS = ["standard", "cloudevents", "tote-v0"] as const;
 export type Format = (typeof FORMATS)[number];

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { Server as TcpServer } from "node:net";
 import type { TestContext } from "node:test";
 import type { TlsOptions } from "node:tls";
 
@@ -61,11 +61,7 @@ export async function startReceiver(
     });
   };
   const server: Server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
-  const bound = (server.address() as AddressInfo).port;
+  const bound = await listenOn(server, host, port);
   const close = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = new Promise((resolve) => server.once("close", resolve));
@@ -84,4 +80,15 @@ export async function startReceiver(
     },
     close,
   };
+}
+
+/** Has a server listen; answers the port. */
+export async function listenOn(server: TcpServer, host = "127.0.0.1", port = 0): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error(`no port on ${host}`);
+  return address.port;
 }
