@@ -43,6 +43,8 @@ export class LeaderElector {
   readonly #retryPeriodMs: number;
   /** the lease as it was seen last, and when it was first seen so (monotonic) */
   #seen: { readonly version: string; readonly holder: string; readonly at: number } | undefined;
+  /** the largest number of a term seen so far */
+  #lastTransition = 0;
   #term: RunningTerm | undefined;
   #problem = "";
 
@@ -192,6 +194,7 @@ export class LeaderElector {
         identity,
         leaseDurationMs: this.#leaseDurationMs,
         now: clock.now(),
+        lastTransition: this.#lastTransition,
       });
       const held = await this.#write(lease, spec, call);
       this.#works();
@@ -221,7 +224,9 @@ export class LeaderElector {
   }): Promise<Lease | undefined> {
     const { api, namespace, name } = this.#options;
     try {
-      return await api.get(LEASES, { namespace, name }, call);
+      const lease = await api.get(LEASES, { namespace, name }, call);
+      this.#lastTransition = Math.max(this.#lastTransition, lease.spec?.leaseTransitions ?? 0);
+      return lease;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -240,6 +245,7 @@ export class LeaderElector {
       lease === undefined
         ? await api.create(LEASES, { metadata: { namespace, name }, spec }, call)
         : await api.replace(LEASES, { ...lease, spec: { ...lease.spec, ...spec } }, call);
+    this.#lastTransition = spec.leaseTransitions;
     const version = written.metadata.resourceVersion ?? "";
     this.#seen = { version, holder: spec.holderIdentity, at: sentAt };
     return { lease: written, spec, sentAt };

@@ -16,6 +16,8 @@ export interface Claim {
   readonly leaseDurationMs: number;
   /** milliseconds since 1970 */
   readonly now: number;
+  /** the largest number of a term that this process has seen, 0 for none */
+  readonly lastTransition: number;
 }
 
 /**
@@ -29,8 +31,10 @@ export function takenLease(before: Lease | undefined, claim: Claim): LeaseSpec {
     leaseDurationSeconds: Math.ceil(claim.leaseDurationMs / 1000),
     acquireTime: time,
     renewTime: time,
-    leaseTransitions:
+    leaseTransitions: Math.max(
       before === undefined ? firstTransition(claim.now) : (before.spec?.leaseTransitions ?? 0) + 1,
+      claim.lastTransition + 1,
+    ),
   };
 }
 
@@ -45,10 +49,13 @@ export function releasedLease(held: LeaseSpec, now: number): LeaseSpec {
   return { ...held, holderIdentity: "", leaseDurationSeconds: 1, acquireTime: time, renewTime: time };
 }
 
+/** from when the seconds are counted that number the first term of a new lease; they fit 32 bits until 2092 */
+const TRANSITIONS_FROM = Date.parse("2024-01-01T00:00:00Z");
+
 /**
- * The number of the first term of a new lease: minutes since 1970. Were it 0, then somebody who deletes the lease would
- * lock its holder out, since agents refuse orders of a term smaller than one that they have seen.
+ * The number of the first term of a new lease: seconds since 2024. Were it 0, then somebody who deletes the lease would
+ * lock its next holder out, since agents refuse orders of a term smaller than one that they have seen.
  */
 function firstTransition(now: number): number {
-  return Math.floor(now / 60_000);
+  return Math.max(0, Math.floor((now - TRANSITIONS_FROM) / 1000));
 }
