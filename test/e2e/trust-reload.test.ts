@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import tls from "node:tls";
 
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Client } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 
 import { ROLES } from "../../lib/roles.ts";
-import type { TlsMaterial } from "../../lib/tls.ts";
+import { clientTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
+import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { createPki, type Pki } from "../harness/pki.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
@@ -98,6 +100,13 @@ describe("certificates that change while an import runs", () => {
     return Promise.all(NODES.map(ask));
   }
 
+  /** A client of the first CA that keeps one connection for all calls. */
+  async function keepConnection(node: string): Promise<Client<typeof AgentService>> {
+    const nodeOptions = clientTlsOptions(await rig.pki.role(ROLES.operator), ROLES.agent);
+    const options = { baseUrl: rig.node(node).agent.url, httpVersion: "2", nodeOptions } as const;
+    return createClient(AgentService, createConnectTransport(options));
+  }
+
   test("files that do not belong together are reported, and the old ones stay in use", async () => {
     const known = await serials();
     const renewed = await rig.pki.issue([ROLES.agent]);
@@ -130,12 +139,13 @@ describe("certificates that change while an import runs", () => {
   test("those of another CA end the trust in the old one, for connections and for grants", async () => {
     const known = await serials();
     const next = await createPki("tote test CA, next");
-    for (const node of NODES) await rig.node(node).controller.getNode({});
+    const kept = await Promise.all(NODES.map(keepConnection));
+    for (const client of kept) await client.getNode({});
     await swap(await next.role(ROLES.agent));
     await untilChanged(known);
     assert.deepEqual(await nodeNames(next), NODES);
+    for (const client of kept) await assert.rejects(client.getNode({}), "over a connection kept from before");
     for (const node of NODES) {
-      await assert.rejects(rig.node(node).controller.getNode({}), "over a connection kept from before");
       const stale = { ...(await rig.pki.role(ROLES.controller)), ca: next.ca.cert };
       const client = await rig.client(node, stale);
       await assert.rejects(client.getNode({}), (error) => {
