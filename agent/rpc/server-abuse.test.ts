@@ -109,7 +109,7 @@ describe("the rpc port under clients that misbehave", () => {
       socket.write(start);
       assert.equal(await answerOf(socket), "");
       const took = performance.now() - started;
-      assert.ok(took >= 250 && took < 2_000, `${took} ms`);
+      assert.ok(took >= 250 && took < 10_000, `${took} ms`);
     }
   });
 
