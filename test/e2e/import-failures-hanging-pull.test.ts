@@ -40,7 +40,11 @@ describe("a pull of the same image hangs inside containerd", () => {
     const inLayers = image.layers.reduce((sum, { size }) => sum + size, 0);
     assert.equal(Number(result.bytesTransferred), inLayers);
     assert.equal((await imageStatus(b.containerd, name))?.id, image.config.digest);
-    assert.deepEqual((await b.ctr.ingests()).toSorted(), stuck.toSorted(), "the pull's own ingests were touched");
+    assert.deepEqual(
+      (await b.ctr.ingests()).toSorted(),
+      stuck.toSorted(),
+      "the pull's own ingests were touched",
+    );
     await assertImageRuns(b.containerd, name, wanted.output);
 
     pull.abort();
