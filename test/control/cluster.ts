@@ -1,0 +1,67 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { parse } from "yaml";
+
+import type { ApiClient } from "../../controller/kube/api-client.ts";
+import { asObject } from "../../controller/objects/json.ts";
+import { createApiServer, parseObject } from "../harness/apiserver/server.ts";
+import type { ApiServer, PolicyRule } from "../harness/apiserver/types.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
+import { kubeClient } from "../harness/kube-client.ts";
+
+/** Where the controller runs, as in the chart. */
+export const RELEASE_NAMESPACE = "tote";
+/** Whom it runs as. */
+export const SERVICE_ACCOUNT = `system:serviceaccount:${RELEASE_NAMESPACE}:tote`;
+
+const CHART = fileURLToPath(new URL("../../charts/tote/", import.meta.url));
+
+/** An API server that a controller can work with: the definition is installed, and the chart's rights are given. */
+export interface ControlCluster {
+  /** everything is allowed */
+  readonly api: ApiClient;
+  /** a kubeconfig of the controller's service account */
+  readonly controllerKubeconfig: string;
+  /** the server in memory, for faults; a real one has none */
+  readonly server: ApiServer;
+}
+
+/** Starts an API server in memory. A cluster with a real one differs in URL and credentials alone. */
+export async function startCluster(cleanup: Cleanup): Promise<ControlCluster> {
+  const crd = parseObject(
+    JSON.stringify(parse(await readFile(join(CHART, "crds/salvagerecords.yaml"), "utf8"))),
+  );
+  const server = await createApiServer({
+    cleanup,
+    crds: [crd],
+    users: [
+      {
+        name: SERVICE_ACCOUNT,
+        clusterRules: await rules("cluster-role.yaml"),
+        rules: { [RELEASE_NAMESPACE]: await rules("role.yaml") },
+      },
+    ],
+  });
+  const { api } = await kubeClient({ server, cleanup });
+  return { api, server, controllerKubeconfig: server.kubeconfigPath(SERVICE_ACCOUNT) };
+}
+
+async function rules(file: string): Promise<readonly PolicyRule[]> {
+  const parsed: unknown = parse(await readFile(join(CHART, "files", file), "utf8"));
+  if (!Array.isArray(parsed)) throw new Error(`${file} holds no list of rules`);
+  return parsed.map((rule: unknown) => {
+    const { verbs, apiGroups, resources, resourceNames } = asObject(rule);
+    return {
+      verbs: texts(verbs),
+      apiGroups: texts(apiGroups),
+      resources: texts(resources),
+      ...(resourceNames !== undefined && { resourceNames: texts(resourceNames) }),
+    };
+  });
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
