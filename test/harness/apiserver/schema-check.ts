@@ -141,6 +141,12 @@ function checkFields(
     .map(String)
     .filter((name) => !(name in value))
     .map((name) => required(join(path, name)));
+  const branches = asList(schema["anyOf"]).map((branch) => asList(asJson(branch)["required"]).map(String));
+  const isOneOfThem = branches.some((needed) => needed.every((name) => name in value));
+  const unmatched =
+    branches.length > 0 && !isOneOfThem
+      ? [invalidValue(path, "object", `${path} in body must validate at least one schema (anyOf)`)]
+      : [];
   const many =
     typeof maxProperties === "number" && names.length > maxProperties
       ? [tooMany(path, names.length, maxProperties)]
@@ -151,7 +157,7 @@ function checkFields(
     const known = properties[name] ?? others;
     return isJson(known) ? validateValue(value[name], known, join(path, name)) : [];
   });
-  return [...missing, ...many, ...inner];
+  return [...missing, ...unmatched, ...many, ...inner];
 }
 
 function wrongType(path: string, value: unknown, schema: Schema): Cause {

@@ -11,6 +11,7 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   "properties",
   "additionalProperties",
   "required",
+  "anyOf",
   "items",
   "enum",
   "pattern",
@@ -47,6 +48,11 @@ export function checkSchema(schema: Schema, path = "openAPIV3Schema"): void {
   }
   if (typeof schema["type"] !== "string" && schema["x-kubernetes-int-or-string"] !== true) {
     throw new Error(`${path}.type is missing: the schema is not structural`);
+  }
+  for (const [at, branch] of asList(schema["anyOf"]).entries()) {
+    const other = Object.keys(asJson(branch)).find((keyword) => keyword !== "required");
+    if (other !== undefined)
+      throw new Error(`${path}.anyOf[${at}].${other}: only "required" is supported there`);
   }
   for (const rule of asList(schema["x-kubernetes-validations"])) {
     if (asJson(rule)["rule"] !== IMMUTABLE_RULE) {
