@@ -1,7 +1,7 @@
 /** The way to one containerd: gRPC over its unix socket, in one namespace (containerd's pkg/namespaces/grpc.go). */
-import type { DescMethodBiDiStreaming, DescMethodServerStreaming } from "@bufbuild/protobuf";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type CallOptions as ConnectOptions, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { Http2SessionManager } from "@connectrpc/connect-node";
 import type { Http2Session } from "node:http2";
 import { connect } from "node:net";
 
@@ -11,10 +11,10 @@ import { GrpcStream } from "./grpc-stream.ts";
 import {
   CALL_TIMEOUT_MS,
   CONNECTION_WINDOW_BYTES,
-  MAX_MESSAGE_BYTES,
   SESSION_MEMORY_MB,
   STREAM_WINDOW_BYTES,
 } from "./limits.ts";
+import { createTransport } from "./transport.ts";
 
 /** What a connection needs. */
 export interface ConnectionOptions {
@@ -52,12 +52,7 @@ export class Connection {
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
     this.#calls = sessions(this.socket);
     this.#streams = sessions(this.socket);
-    this.transport = createGrpcTransport({
-      baseUrl: AUTHORITY,
-      sessionManager: this.#calls,
-      acceptCompression: [],
-      readMaxBytes: MAX_MESSAGE_BYTES,
-    });
+    this.transport = createTransport((method, headers) => this.#open(this.#calls, method, headers));
   }
 
   /**
@@ -105,22 +100,11 @@ export class Connection {
    * Opens a call that streams blobs. The signal ends the opening only; who gets the stream cancels it.
    * @throws ConnectError unavailable when containerd cannot be reached
    */
-  async openStream(
-    method: DescMethodServerStreaming | DescMethodBiDiStreaming,
-    options: LeasedCallOptions,
-  ): Promise<GrpcStream> {
+  async openStream(method: DescMethod, options: LeasedCallOptions): Promise<GrpcStream> {
     const { signal } = options;
     this.#assertOpen(signal);
     try {
-      const headers = {
-        "content-type": "application/grpc",
-        te: "trailers",
-        ...this.#callOptions(options).headers,
-      };
-      const path = `/${method.parent.typeName}/${method.name}`;
-      const stream = await this.#streams.request("POST", path, headers, {});
-      const opened = new GrpcStream(stream, this.socket);
-      this.#widen(stream.session);
+      const opened = await this.#open(this.#streams, method, this.#callOptions(options).headers);
       if (signal?.aborted === true) opened.cancel(canceled(signal));
       return opened;
     } catch (error) {
@@ -133,6 +117,18 @@ export class Connection {
     this.#closed = true;
     this.#calls.abort();
     this.#streams.abort();
+  }
+
+  async #open(
+    manager: Http2SessionManager,
+    method: DescMethod,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<GrpcStream> {
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const all = { "content-type": "application/grpc", te: "trailers", ...headers };
+    const stream = await manager.request("POST", path, all, {});
+    this.#widen(stream.session);
+    return new GrpcStream(stream, this.socket);
   }
 
   #callOptions({ lease }: LeasedCallOptions): { readonly headers: Record<string, string> } {

@@ -1,6 +1,6 @@
 /**
- * A gRPC stream on plain node:http2, for the two calls that move blobs. Generic clients copy and await each message
- * more than once; here what is sent is never copied, and what arrives is copied once.
+ * A gRPC stream on plain node:http2, for all calls to containerd. Generic clients copy and await each message more than
+ * once; here what is sent is never copied, and what arrives is copied once.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
