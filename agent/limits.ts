@@ -30,6 +30,8 @@ export const BLOB_MAX_ATTEMPTS = 5;
 export const SOURCE_MAX_FAILURES = 4;
 /** Pause after a source's first failure; doubles with each. */
 export const SOURCE_BACKOFF_MS = 500;
+/** Pause after a source said that it serves as many streams as it can. */
+export const SOURCE_BUSY_PAUSE_MS = 2_000;
 /** How often each source is asked for nothing, so that it keeps its lease and takes the grant for one still in use. */
 export const SOURCE_TOUCH_MS = 20_000;
 /** How long a source keeps an image for an import that it hears nothing of. */

@@ -93,6 +93,15 @@ test("a source that is not there ends the import as unavailable, to be tried aga
   assert.match(error.message, /a: connection refused/);
 });
 
+test("a source that is busy is waited for, however often it says so", async () => {
+  const { pool, next, sleeps } = rig(A);
+  for (let round = 0; round < 3 * SOURCE_MAX_FAILURES; round++) {
+    pool.failed(A, BLOB, new ConnectError("64 streams run here", Code.ResourceExhausted));
+    assert.equal(await next(), "a");
+  }
+  assert.deepEqual(new Set(sleeps), new Set([2000]));
+});
+
 test("a blob that no source has ends the import for good, other blobs are still asked for", async () => {
   const { pool, next } = rig(A, B);
   pool.failed(A, BLOB, new ConnectError("LAYERS_DISCARDED: gone", Code.FailedPrecondition));

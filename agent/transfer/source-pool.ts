@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import type { Clock } from "../../lib/clock.ts";
-import { SOURCE_BACKOFF_MS, SOURCE_MAX_FAILURES } from "../limits.ts";
+import { SOURCE_BACKOFF_MS, SOURCE_BUSY_PAUSE_MS, SOURCE_MAX_FAILURES } from "../limits.ts";
 import { ImportError } from "./import-error.ts";
 
 /** An agent to read from. */
@@ -111,7 +111,7 @@ export class SourcePool {
     source.failures = 0;
   }
 
-  /** A read failed: sorts the error into "has not got it", "does not let us", and "not now". */
+  /** A read failed: sorts the error into "has not got it", "does not let us", "busy", and "not now". */
   failed(ref: SourceRef, digest: string, error: unknown): void {
     const source = this.#find(ref);
     if (source === undefined) return;
@@ -125,6 +125,11 @@ export class SourcePool {
       case Code.PermissionDenied:
       case Code.Unauthenticated:
         source.out = { outcome: "refused", message: rawMessage };
+        return;
+      case Code.ResourceExhausted:
+        // busy with others, which will pass: left alone for a while, but not given up
+        source.lastFailure = rawMessage;
+        source.notBefore = this.#clock.monotonic() + SOURCE_BUSY_PAUSE_MS;
         return;
       default:
         source.lastFailure = rawMessage;
