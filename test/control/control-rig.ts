@@ -20,7 +20,7 @@ import { waitFor } from "../harness/wait.ts";
 import { startCluster, type ControlCluster } from "./cluster.ts";
 import { startController, type ControllerProcess } from "./controller-process.ts";
 import { startEventSink, type EventSink } from "./event-sink.ts";
-import { startKubelet } from "./kubelet.ts";
+import { pullError, startKubelet, unauthorizedError } from "./kubelet.ts";
 import { namespace as namespaceManifest, pod, workload, type Manifest, type PodOptions } from "./objects.ts";
 
 /** Nodes with containerds and agents, an API server, and a controller between them. */
@@ -29,6 +29,8 @@ export interface ControlRig {
   readonly cluster: ControlCluster;
   readonly api: ApiClient;
   readonly sink: EventSink;
+  /** images for which the registry refuses the pods' credentials; for all others it does not answer */
+  readonly unauthorized: Set<string>;
   /** the controller that was started last */
   readonly controller: ControllerProcess;
   /** Starts another controller; the one before must have ended, or stands aside. */
@@ -45,7 +47,7 @@ export interface ControlRig {
   pod(namespace: string, name: string): Promise<StrippedPod | undefined>;
   /** Records of a namespace, oldest first. */
   records(namespace: string): Promise<readonly SalvageRecord[]>;
-  /** Waits for the only record of a namespace to fit. */
+  /** Waits for the oldest record of a namespace to fit. */
   waitForRecord(
     namespace: string,
     what: string,
@@ -75,9 +77,11 @@ async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<Contro
   const { api } = cluster;
   const signal = new AbortController().signal;
   const sink = await startEventSink(cleanup);
+  const unauthorized = new Set<string>();
+  const errorOf = (image: string): string => (unauthorized.has(image) ? unauthorizedError : pullError)(image);
   await api.create(NAMESPACES, namespaceManifest("tote", {}), { signal });
   for (const node of Object.values(rig.nodes))
-    await startKubelet({ api, cleanup, containerd: node.containerd });
+    await startKubelet({ api, cleanup, containerd: node.containerd, errorOf });
   const certDir = join(cleanup.directory(), "controller-certs");
   await rig.pki.write(certDir, await rig.pki.role(ROLES.controller));
   const agents = Object.fromEntries(Object.entries(rig.nodes).map(([name, { agent }]) => [name, agent.url]));
@@ -110,6 +114,7 @@ async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<Contro
     cluster,
     api,
     sink,
+    unauthorized,
     get controller() {
       return controller;
     },

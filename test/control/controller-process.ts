@@ -36,19 +36,22 @@ export async function startController(options: ControllerProcessOptions): Promis
   const { cleanup, kubeconfig, certDir, agents, args = [] } = options;
   const [metricsPort = 0, healthPort = 0] = await freePorts(2);
   const list = Object.entries(agents).map(([node, url]) => `${node}=${url}`);
+  const flags = {
+    kubeconfig,
+    "lease-namespace": "tote",
+    "metrics-addr": `127.0.0.1:${metricsPort}`,
+    "health-addr": `127.0.0.1:${healthPort}`,
+    "tls-cert": join(certDir, "tls.crt"),
+    "tls-key": join(certDir, "tls.key"),
+    "tls-ca": join(certDir, "ca.crt"),
+    agents: list.join(","),
+    // the nodes of the tests share one disk, which may be rather full
+    "min-free-percent": "1",
+  };
   const controller = startProcess({
     name: "controller",
     command: process.execPath,
-    args: [
-      controllerMain,
-      ...["--kubeconfig", kubeconfig, "--lease-namespace", "tote"],
-      ...["--metrics-addr", `127.0.0.1:${metricsPort}`, "--health-addr", `127.0.0.1:${healthPort}`],
-      ...["--tls-cert", join(certDir, "tls.crt"), "--tls-key", join(certDir, "tls.key")],
-      ...["--tls-ca", join(certDir, "ca.crt"), "--agents", list.join(",")],
-      // the nodes of the tests share one disk, which may be rather full
-      ...["--min-free-percent", "1"],
-      ...args,
-    ],
+    args: [controllerMain, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), ...args],
     cleanup,
   });
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;

@@ -17,6 +17,8 @@ export interface KubeletOptions {
   readonly api: ApiClient;
   readonly cleanup: Cleanup;
   readonly containerd: ContainerdNode;
+  /** what it says when it has not got an image; default {@link pullError} */
+  readonly errorOf?: (image: string) => string;
   /** milliseconds between two tries of its own, default 60 s: it needs a nudge to be quicker */
   readonly resyncMs?: number;
 }
@@ -26,12 +28,17 @@ export function pullError(image: string): string {
   return `rpc error: code = Unknown desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": failed to do request: Head "https://registry.test:5000/v2/": dial tcp 10.0.0.1:5000: connect: connection refused`;
 }
 
+/** What it says when the registry does not take the pod's credentials. */
+export function unauthorizedError(image: string): string {
+  return `rpc error: code = Unknown desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": pulling from host registry.test:5000 failed with status code [manifests v1]: 401 Unauthorized`;
+}
+
 /**
  * Stands in for the kubelet of a node whose registry is down: registers the node, and sets the status of its pods from
  * what the node's real containerd says over CRI, when it first sees them, when their metadata changes, and now and then.
  */
 export async function startKubelet(options: KubeletOptions): Promise<void> {
-  const { api, cleanup, containerd, resyncMs = 60_000 } = options;
+  const { api, cleanup, containerd, errorOf = pullError, resyncMs = 60_000 } = options;
   const stop = new AbortController();
   const { signal } = stop;
   await registerNode(api, containerd, signal);
@@ -48,7 +55,7 @@ export async function startKubelet(options: KubeletOptions): Promise<void> {
           const last = seen.get(uid);
           if (last?.mark === mark && performance.now() - last.at < resyncMs) continue;
           seen.set(uid, { mark, at: performance.now() });
-          await sync(api, containerd, pod, signal);
+          await sync({ api, containerd, errorOf, pod, signal });
         }
       }
       await sleep(LOOK_MS, undefined, { signal });
@@ -74,12 +81,14 @@ async function registerNode(api: ApiClient, { name }: ContainerdNode, signal: Ab
   await api.patch(NODES, { name }, { status }, { signal, subresource: "status" });
 }
 
-async function sync(
-  api: ApiClient,
-  node: ContainerdNode,
-  pod: KubeObject,
-  signal: AbortSignal,
-): Promise<void> {
+async function sync(options: {
+  readonly api: ApiClient;
+  readonly containerd: ContainerdNode;
+  readonly errorOf: (image: string) => string;
+  readonly pod: KubeObject;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { api, containerd: node, errorOf, pod, signal } = options;
   const containers = asObjects(asObject(asObject(pod)["spec"])["containers"], 16);
   const statuses = await Promise.all(
     containers.map(async (container) => {
@@ -87,7 +96,7 @@ async function sync(
       const found = await imageStatus(node, image, signal);
       const state =
         found === undefined
-          ? { waiting: { reason: "ErrImagePull", message: pullError(image) } }
+          ? { waiting: { reason: "ErrImagePull", message: errorOf(image) } }
           : { running: { startedAt: new Date().toISOString().replace(/\.\d+/, "") } };
       const imageID = found?.repoDigests[0] ?? found?.id ?? "";
       return { name: container["name"], image, imageID, ready: found !== undefined, restartCount: 0, state };
