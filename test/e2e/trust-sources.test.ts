@@ -11,8 +11,8 @@ import type { Cleanup } from "../harness/cleanup.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { assertUnchanged, stateOf } from "../harness/node-state.ts";
 import { createPki } from "../harness/pki.ts";
-import { startSharedRig, type Rig, type RigImport } from "../harness/rig.ts";
-import { failureOf } from "../harness/running-import.ts";
+import { startSharedRig, type Rig } from "../harness/rig.ts";
+import { failureOf, type ImportFailed } from "../harness/running-import.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import { createGrantMaker } from "./grants.ts";
 import { assertSalvaged } from "./salvaged.ts";
@@ -39,10 +39,22 @@ const PROXIES = {
 describe("an agent reads from nobody but the agents that its grant names", () => {
   let rig: Rig;
   let moved: UniqueImage;
+  let failure: ImportFailed;
+  let sentByA: number;
+  const impostors = new Map<string, Impostor>();
+
   before(async () => {
     rig = await startSharedRig({ a: {}, b: { agent: { env: PROXIES } } });
     moved = await uniqueImage("impostors", { layers: [100_000] });
     await loadImage(rig.node("a").containerd, moved.image, { names: [moved.name] });
+    for (const [name, material] of [
+      ["other-role", await rig.pki.role(ROLES.controller)],
+      ["two-roles", await rig.pki.issue([ROLES.agent, ROLES.operator])],
+      ["other-ca", await (await createPki()).role(ROLES.agent)],
+      ["redirects", await rig.pki.role(ROLES.agent)],
+    ] as const) {
+      impostors.set(name, await startImpostor(material));
+    }
   });
   after(() => rig.cleanup.run());
 
@@ -54,58 +66,44 @@ describe("an agent reads from nobody but the agents that its grant names", () =>
       requests.push(request);
       response.writeHead(307, { location: `${rig.node("a").agent.url}${request.url}` }).end();
     });
-    return {
-      endpoint: `https://${rig.network.hostIp}:${await listen(rig.cleanup, server, rig.network.hostIp)}`,
-      requests,
-    };
+    const port = await listen(rig.cleanup, server, rig.network.hostIp);
+    return { endpoint: `https://${rig.network.hostIp}:${port}`, requests };
   }
 
-  /** Imports from the impostor alone; checks that it fails, may be tried again, and that cancelling leaves nothing. */
-  async function importFrom({
-    endpoint,
-  }: Impostor): Promise<{ readonly message: string; readonly fromA: number }> {
-    const unchanged = await stateOf(rig.node("b"));
-    const sent = await bytesSent(rig.node("a").agent);
-    const sources = [{ node: "a", endpoint }];
-    const order: RigImport = { image: moved.image, names: [moved.name], target: "b", sources };
-    const failure = await failureOf(rig.import(order));
-    const grants = createGrantMaker(rig, { ...order, sources: ["a"] });
+  test("an import from impostors alone fails, may be tried again, and leaves nothing once it is cancelled", async () => {
+    const b = rig.node("b");
+    const unchanged = await stateOf(b);
+    const sources = [...impostors].map(([node, { endpoint }]) => ({ node, endpoint }));
+    failure = await failureOf(rig.import({ image: moved.image, names: [moved.name], target: "b", sources }));
+    assert.equal(failure.retryable, true);
+    assert.equal(failure.bytesResumable, 0);
+    sentByA = await bytesSent(rig.node("a").agent);
+
+    const order = { image: moved.image, names: [moved.name], target: "b", sources: ["a"] };
+    const grants = createGrantMaker(rig, order);
     const grant = await grants.sign(await grants.importClaims());
-    await rig.node("b").controller.cancelImport({ digest: moved.image.descriptor.digest, grant });
-    await assertUnchanged(rig.node("b"), unchanged);
-    return { message: failure.message, fromA: (await bytesSent(rig.node("a").agent)) - sent };
+    await b.controller.cancelImport({ digest: moved.image.descriptor.digest, grant });
+    await assertUnchanged(b, unchanged);
+  });
+
+  for (const [name, words] of [
+    ["other-role", /peer is tote-controller, expected tote-agent/],
+    ["two-roles", /certificate names 2 roles \(tote-agent, tote-operator\)/],
+    ["other-ca", /^cannot read from https:\S+: .*certificate/],
+  ] as const) {
+    test(`the impostor "${name}" learns nothing, not even the grant`, () => {
+      assert.match(failure.sources.get(name) ?? "", words);
+      assert.deepEqual(impostors.get(name)?.requests, []);
+    });
   }
 
-  test("not from one with another role, which learns of no grant", async () => {
-    const impostor = await startImpostor(await rig.pki.role(ROLES.controller));
-    const { message } = await importFrom(impostor);
-    assert.match(message, /peer is tote-controller, expected tote-agent/);
-    assert.deepEqual(impostor.requests, []);
+  test("a redirect is not followed, not even to an agent", () => {
+    assert.match(failure.sources.get("redirects") ?? "", /answered with HTTP status 307/);
+    assert.ok((impostors.get("redirects")?.requests.length ?? 0) > 0);
+    assert.equal(sentByA, 0, "bytes that node a has sent");
   });
 
-  test("not from one with two roles", async () => {
-    const impostor = await startImpostor(await rig.pki.issue([ROLES.agent, ROLES.operator]));
-    const { message } = await importFrom(impostor);
-    assert.match(message, /certificate names 2 roles \(tote-agent, tote-operator\)/);
-    assert.deepEqual(impostor.requests, []);
-  });
-
-  test("not from one of another CA", async () => {
-    const impostor = await startImpostor(await (await createPki()).role(ROLES.agent));
-    const { message } = await importFrom(impostor);
-    assert.match(message, /no source left for sha256:\w+: a: cannot read from https:\S+: .*certificate/);
-    assert.deepEqual(impostor.requests, []);
-  });
-
-  test("and follows no redirect, not even to an agent", async () => {
-    const impostor = await startImpostor(await rig.pki.role(ROLES.agent));
-    const { message, fromA } = await importFrom(impostor);
-    assert.match(message, /answered with HTTP status 307/);
-    assert.ok(impostor.requests.length > 0);
-    assert.equal(fromA, 0, "bytes from node a");
-  });
-
-  test("and uses no proxy from the environment", async () => {
+  test("a proxy that the environment names is not used", async () => {
     const result = await rig.import({ image: moved.image, names: [moved.name], target: "b" });
     await assertSalvaged(rig.node("b"), moved, result);
   });
