@@ -40,10 +40,44 @@ export const GROUP_SAMPLES_MAX = 100;
 export const GROUP_INTERVAL_MAX_MS = 24 * 3_600_000;
 
 /** Failures in a row after which an endpoint is left alone for a while. */
-export const BREAKER_FAILURES = 5;
+export const BREAKER_FAILURES = 10;
 /** First pause of an open breaker; doubles up to the longest. */
-export const BREAKER_PAUSE_MS = 30_000;
+export const BREAKER_PAUSE_MS = 5_000;
 export const BREAKER_PAUSE_MAX_MS = 5 * 60_000;
 /** Nothing but failures for so long switches a subscription off; it is still tried, once an hour. */
 export const AUTO_DISABLE_AFTER_MS = 24 * 3_600_000;
 export const AUTO_DISABLE_PROBE_MS = 3_600_000;
+/** Pause of a subscription whose receiver says "too many" and not until when; doubles up to the longest. */
+export const THROTTLE_PAUSE_MS = 5_000;
+export const THROTTLE_PAUSE_MAX_MS = 60_000;
+
+/** A lane looks at the store at least so often, whatever it has been told. */
+export const LANE_IDLE_MS = 30_000;
+/** How often a subscription's last success is written down when nothing else is new. */
+export const HEALTH_WRITE_INTERVAL_MS = 10_000;
+/** Pause after the store failed. */
+export const STORE_RETRY_MS = 1_000;
+
+/** How often the store is cleaned up. */
+export const HOUSEKEEPING_INTERVAL_MS = 60_000;
+/** Events or deliveries that one transaction of the clean-up touches. */
+export const RETENTION_STEP = 500;
+/** When the store is too large it is brought down to this share of what it may be. */
+export const SIZE_RELIEF = 0.9;
+/** How long the ids of deleted events are known, so that a late repeat is not taken for new. */
+export const TOMBSTONE_MS = 30 * 24 * 3_600_000;
+/** A wall clock that moves by so much against the monotonic one was set. */
+export const CLOCK_JUMP_MS = 10_000;
+
+/** Deliveries that a replay asks for in one transaction. */
+export const REPLAY_STEP_MAX = 500;
+/** Deliveries a second of a replay, by default and at most. */
+export const REPLAY_RATE_DEFAULT = 10;
+export const REPLAY_RATE_MAX = 500;
+/** How often a replayer without work looks for some, whatever it has been told. */
+export const REPLAY_IDLE_MS = 60_000;
+
+/** Events that may wait for the disk at the same time; more are refused for a moment. */
+export const ACCEPT_QUEUE_MAX = 10_000;
+/** What a client is told to wait when the store takes nothing. */
+export const REFUSED_RETRY_AFTER_S = 10;

@@ -111,7 +111,7 @@ export interface Attempt {
   readonly startedAt: number;
   /** the delivery was asked for again by a person or a replay */
   readonly isReplay: boolean;
-  /** an earlier attempt may have got through, its end is not known (the relay was killed meanwhile) */
+  /** an earlier attempt may have got through: the relay was killed meanwhile, or its outcome said so */
   readonly mayHaveArrived: boolean;
 }
 
@@ -154,4 +154,6 @@ export interface RetryOutcome extends Failure {
   readonly costsAttempt: boolean;
   /** whether it counts as a failure of the endpoint, for the breaker */
   readonly trips: boolean;
+  /** it may have got through all the same; the next attempt is told, see {@link Attempt.mayHaveArrived} */
+  readonly mayHaveArrived?: boolean;
 }

@@ -79,6 +79,8 @@ function createStore({ database, path, statements, queue, parseEvent }: Parts): 
     batch: (lease, load) => readBatch(statements, lease, load, parseEvent),
     endAttempt: (end) => queue.run(() => endAttempt(statements, end)),
     hasten: (subscription, now) => queue.run(() => void statements.hasten.run({ subscription, now })),
+    hastenOne: (subscription, now) =>
+      queue.run(() => Number(statements.hastenOne.run({ subscription, now }).changes) > 0, false),
     shiftTimes: (by) =>
       queue.run(() => {
         statements.shiftDue.run({ by });

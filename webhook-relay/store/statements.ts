@@ -87,6 +87,9 @@ const SQL = {
     WHERE id = :id`,
   hasten: `UPDATE deliveries SET due_at = :now
     WHERE state = 'pending' AND subscription = :subscription AND due_at > :now AND attempts > 0`,
+  hastenOne: `UPDATE deliveries SET due_at = :now WHERE id =
+    (SELECT id FROM deliveries WHERE state = 'pending' AND subscription = :subscription AND attempts > 0
+      ORDER BY due_at, id LIMIT 1)`,
   expire: `UPDATE deliveries SET state = 'dead', reason = 'expired', ended_at = :now,
       message = CASE message WHEN '' THEN :message ELSE :message || ', at last: ' || message END
     WHERE id IN (SELECT id FROM deliveries

@@ -35,6 +35,8 @@ export interface RelayStore {
   endAttempt(end: AttemptEnd): Promise<"recorded" | "stale">;
   /** Makes deliveries due now that wait for their next attempt: the receiver is back. */
   hasten(subscription: string, now: number): Promise<void>;
+  /** Makes the first of them due now; false when there is none. */
+  hastenOne(subscription: string, now: number): Promise<boolean>;
   /** Moves all times to come, after the clock was set. */
   shiftTimes(milliseconds: number): Promise<void>;
 

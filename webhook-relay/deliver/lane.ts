@@ -1,0 +1,185 @@
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import { ATTEMPT_MARGIN_MS, LANE_IDLE_MS, STORE_RETRY_MS } from "../limits.ts";
+import type { RelayMetrics } from "../metrics.ts";
+import type { Lease } from "../store/lease-deliveries.ts";
+import type { RelayStore } from "../store/store.ts";
+import type { ResolvedSubscription } from "../subscriptions/subscription.ts";
+import type { AttemptRunner } from "./attempt-runner.ts";
+import { Bell } from "./bell.ts";
+import { afterEnable, afterProbeStart, gateOf } from "./breaker.ts";
+import { concludeAttempt } from "./conclude.ts";
+import { LaneHealth } from "./lane-health.ts";
+import { SinkHolder, type MakeSink } from "./sink-holder.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+/** What a lane works with. */
+export interface LaneOptions {
+  readonly store: RelayStore;
+  readonly runner: AttemptRunner;
+  readonly makeSink: MakeSink;
+  readonly clock: Clock;
+  /** 0 included to 1 excluded */
+  readonly random: () => number;
+  readonly metrics: RelayMetrics;
+  readonly logger: Logger;
+  /** keeps secrets out of what is stored */
+  readonly redact: (text: string) => string;
+}
+
+/** Delivers what waits for one subscription. Lanes share nothing, so that none slows another. */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #name: string;
+  readonly #bell: Bell;
+  readonly #health: LaneHealth;
+  readonly #underWay = new Set<Promise<void>>();
+  #resolved: ResolvedSubscription;
+  #sinks: SinkHolder;
+  #bucket: TokenBucket | undefined;
+  #storeProblem = "";
+
+  constructor(resolved: ResolvedSubscription, options: LaneOptions) {
+    this.#options = options;
+    this.#resolved = resolved;
+    this.#name = resolved.subscription.name;
+    this.#bell = new Bell(options.clock);
+    this.#health = new LaneHealth(this.#name, options);
+    this.#sinks = new SinkHolder(resolved, options.makeSink);
+    this.#bucket = this.#makeBucket();
+  }
+
+  get resolved(): ResolvedSubscription {
+    return this.#resolved;
+  }
+
+  get health(): LaneHealth {
+    return this.#health;
+  }
+
+  /** What decides which events share a message. */
+  get sink(): SinkHolder["sink"] {
+    return this.#sinks.sink;
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    this.#bell.ring();
+  }
+
+  /** Goes on with a changed subscription; attempts under way end as they began. Whatever was wrong is forgotten. */
+  async replace(resolved: ResolvedSubscription): Promise<void> {
+    const old = this.#sinks;
+    this.#resolved = resolved;
+    this.#sinks = new SinkHolder(resolved, this.#options.makeSink);
+    this.#bucket = this.#makeBucket();
+    if (this.#health.current.disabledBy !== "operator")
+      await this.#health.save(afterEnable(this.#health.current));
+    this.wake();
+    await old.retire();
+  }
+
+  /** Takes and delivers until `signal` fires; then waits for what is under way. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const waitMs = await this.#fill(signal);
+        await this.#bell.wait(Math.min(waitMs, LANE_IDLE_MS), signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await Promise.all(this.#underWay);
+      await this.#sinks.retire();
+    }
+  }
+
+  /** Begins as many attempts as there may be. Answers how long nothing will change, in milliseconds. */
+  async #fill(signal: AbortSignal): Promise<number> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      const gate = gateOf(this.#health.current, clock.now());
+      if (gate.kind === "closed") return LANE_IDLE_MS;
+      if (gate.kind === "until") return gate.at - clock.now();
+      const isProbe = gate.kind === "probe";
+      const free = (isProbe ? 1 : this.#sinks.sink.concurrency) - this.#underWay.size;
+      // whoever ends rings the bell
+      if (free <= 0) return LANE_IDLE_MS;
+      const allowed = this.#bucket?.take(free, clock.monotonic()) ?? free;
+      if (allowed === 0) return this.#bucket?.waitMs(clock.monotonic()) ?? LANE_IDLE_MS;
+      const leases = await this.#lease(allowed, isProbe);
+      if (leases === undefined) return STORE_RETRY_MS;
+      this.#bucket?.giveBack(allowed - leases.length);
+      if (leases.length === 0) return this.#untilNext();
+      if (isProbe) this.#health.set(afterProbeStart(this.#health.current));
+      for (const lease of leases) this.#begin(lease);
+    }
+    return LANE_IDLE_MS;
+  }
+
+  async #lease(limit: number, isProbe: boolean): Promise<readonly Lease[] | undefined> {
+    const { store, clock, logger } = this.#options;
+    const { folding, timeoutMs } = this.#sinks.sink;
+    const lease = (): Promise<readonly Lease[]> =>
+      store.lease({
+        subscription: this.#name,
+        limit,
+        folding,
+        now: clock.now(),
+        leaseMs: timeoutMs + ATTEMPT_MARGIN_MS,
+      });
+    try {
+      const due = await lease();
+      // a receiver that was down is looked after, even when nothing is due for hours
+      const isEarly = due.length === 0 && isProbe && (await store.hastenOne(this.#name, clock.now()));
+      this.#storeProblem = "";
+      return isEarly ? await lease() : due;
+    } catch (error) {
+      const problem = String(error);
+      if (problem !== this.#storeProblem) logger.error("cannot take deliveries from the store", { error });
+      this.#storeProblem = problem;
+      return undefined;
+    }
+  }
+
+  #untilNext(): number {
+    const due = this.#options.store.nextDue(this.#name);
+    return due === undefined ? LANE_IDLE_MS : Math.max(1, due - this.#options.clock.now());
+  }
+
+  #begin(lease: Lease): void {
+    const attempt = this.#attempt(lease).finally(() => {
+      this.#underWay.delete(attempt);
+      this.wake();
+    });
+    this.#underWay.add(attempt);
+  }
+
+  async #attempt(lease: Lease): Promise<void> {
+    const { store, clock, runner } = this.#options;
+    const holder = this.#sinks;
+    holder.begin();
+    try {
+      const startedAt = clock.now();
+      const batch = store.batch(lease, holder.sink.folding.load);
+      const finished = await runner.run(holder.sink, batch, {
+        number: lease.attempts + 1,
+        startedAt,
+        isReplay: lease.isReplay,
+        mayHaveArrived: lease.mayHaveArrived,
+      });
+      const context = { lease, batch, startedAt, policy: this.#resolved.subscription.retry };
+      await concludeAttempt(finished, context, this.#health, this.#options);
+    } catch (error) {
+      // the store could not be read, or is gone: the lease is given back at the next start
+      this.#options.logger.error("an attempt was not concluded", { delivery: lease.deliveryId, error });
+    } finally {
+      await holder.end();
+    }
+  }
+
+  #makeBucket(): TokenBucket | undefined {
+    const { rateLimit } = this.#resolved.subscription;
+    return rateLimit === undefined ? undefined : new TokenBucket(rateLimit, this.#options.clock.monotonic());
+  }
+}

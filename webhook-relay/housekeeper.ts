@@ -1,0 +1,149 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { formatDuration, formatSize } from "../lib/units.ts";
+import {
+  CLOCK_JUMP_MS,
+  DELIVERY_MAX_AGE_MS,
+  HOUSEKEEPING_INTERVAL_MS,
+  RETENTION_STEP,
+  SIZE_RELIEF,
+  TOMBSTONE_MS,
+} from "./limits.ts";
+import type { RelayMetrics } from "./metrics.ts";
+import type { RelayStore } from "./store/store.ts";
+
+/** What may be kept. */
+export interface RetentionPolicy {
+  /** events, once all their deliveries have ended, in milliseconds */
+  readonly eventsMs: number;
+  /** events with a dead delivery, counted from its death, in milliseconds */
+  readonly deadMs: number;
+  /** the store's data, in bytes */
+  readonly maxBytes: number;
+}
+
+/** What a housekeeper works with. */
+export interface HousekeeperOptions {
+  readonly store: RelayStore;
+  readonly policy: RetentionPolicy;
+  readonly clock: Clock;
+  readonly metrics: RelayMetrics;
+  readonly logger: Logger;
+  /** how old a delivery of a subscription may become, in milliseconds; undefined for one that nobody knows any more */
+  readonly maxAgeOf: (subscription: string) => number | undefined;
+  /** everything that is due has another time now */
+  readonly wakeAll: () => void;
+}
+
+/** Keeps the store small, gives up what is too old, and notices when somebody sets the clock. */
+export class Housekeeper {
+  readonly #options: HousekeeperOptions;
+  /** what the wall clock is ahead of the monotonic one, in milliseconds */
+  #ahead: number;
+  #isFull = false;
+
+  constructor(options: HousekeeperOptions) {
+    this.#options = options;
+    this.#ahead = options.clock.now() - options.clock.monotonic();
+  }
+
+  /** Whether the store is as large as it may be although everything that may go is gone. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** Works until `signal` fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    try {
+      while (!signal.aborted) {
+        try {
+          await this.sweep(signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          logger.error("the store cannot be cleaned up, it is tried again", { error });
+        }
+        await clock.sleep(HOUSEKEEPING_INTERVAL_MS, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Does everything once. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    await this.#followClock();
+    await this.#expire(signal);
+    await this.#retain(signal);
+  }
+
+  /** Pauses are meant as pauses: when the clock jumps, what waits moves with it. */
+  async #followClock(): Promise<void> {
+    const { clock, store, logger, wakeAll } = this.#options;
+    const ahead = clock.now() - clock.monotonic();
+    const jump = Math.round(ahead - this.#ahead);
+    if (Math.abs(jump) < CLOCK_JUMP_MS) return;
+    await store.shiftTimes(jump);
+    this.#ahead = ahead;
+    logger.warn("the clock was set, what waits moves with it", {
+      by: `${jump < 0 ? "-" : ""}${formatDuration(Math.abs(jump))}`,
+    });
+    wakeAll();
+  }
+
+  async #expire(signal: AbortSignal): Promise<void> {
+    const { store, clock, maxAgeOf, logger } = this.#options;
+    const waiting = store.counts().filter(({ state }) => state === "pending");
+    for (const { subscription } of waiting) {
+      const maxAgeMs = maxAgeOf(subscription);
+      const message =
+        maxAgeMs === undefined
+          ? "there is no such subscription any more"
+          : `older than ${formatDuration(maxAgeMs)}`;
+      for (;;) {
+        signal.throwIfAborted();
+        const now = clock.now();
+        const before = now - (maxAgeMs ?? DELIVERY_MAX_AGE_MS);
+        const count = await store.expire({ subscription, before, max: RETENTION_STEP, now, message });
+        if (count > 0) logger.warn("deliveries were given up", { subscription, count, cause: message });
+        if (count < RETENTION_STEP) break;
+      }
+    }
+  }
+
+  async #retain(signal: AbortSignal): Promise<void> {
+    const { store, policy, clock, metrics, logger } = this.#options;
+    const now = clock.now();
+    await this.#delete(now - policy.eventsMs, now - policy.deadMs, signal, () => true);
+    if (store.size().used > policy.maxBytes) {
+      const isLarge = (): boolean => store.size().used > policy.maxBytes * SIZE_RELIEF;
+      // what is delivered goes first, then what is dead; what waits never goes
+      await this.#delete(now, now - policy.deadMs, signal, isLarge);
+      if (isLarge()) await this.#delete(now, now + 1, signal, isLarge);
+    }
+    await store.deleteRemembered(now - TOMBSTONE_MS);
+    store.vacuum();
+    const { used } = store.size();
+    const isFull = used > policy.maxBytes;
+    if (isFull && !this.#isFull) {
+      logger.error("the store is full of deliveries that wait: new events are refused until there is room", {
+        size: formatSize(used),
+        limit: formatSize(policy.maxBytes),
+      });
+    }
+    this.#isFull = isFull;
+    metrics.storeWritable(!isFull);
+  }
+
+  async #delete(before: number, deadBefore: number, signal: AbortSignal, goOn: () => boolean): Promise<void> {
+    const { store, clock, metrics } = this.#options;
+    let after: number | undefined = 0;
+    while (after !== undefined && goOn()) {
+      signal.throwIfAborted();
+      const step = { before, deadBefore, after, max: RETENTION_STEP, now: clock.now() };
+      const result = await store.deleteEnded(step);
+      metrics.retained(result.deleted);
+      after = result.after;
+    }
+  }
+}
