@@ -78,14 +78,18 @@ export class SubjectReconciler {
     priority: Priority,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { book, onRecord, now } = this.#options;
+    const { book, failures, onRecord, now } = this.#options;
     const { episode } = lead;
     const resolution = await this.#resolve(lead, signal);
+    // meanwhile the image may have come: what is decided rests on who fails now
+    const subject = subjectOfEpisode(episode);
+    const still = new Set(failures.failing(subject).map(({ pod }) => pod.uid));
+    const pods = [...new Set(asking.map(({ pod }) => pod))].filter(({ uid }) => still.has(uid));
+    if (pods.length === 0) return { kind: "again", afterMs: 0 };
     const digest = resolution?.kind === "resolved" ? resolution.digest : undefined;
     const { image } = episode.failure;
     const key = keyOfFailure({ namespace: episode.namespace, image, digest, targetNode: episode.nodeName });
-    const records = this.#recordsOf(key, subjectOfEpisode(episode));
-    const pods = [...new Set(asking.map(({ pod }) => pod))];
+    const records = this.#recordsOf(key, subject);
     const decision = decideEpisode(records, pods, now());
     switch (decision.kind) {
       case "join":
