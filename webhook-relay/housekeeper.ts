@@ -31,8 +31,8 @@ export interface HousekeeperOptions {
   readonly logger: Logger;
   /** how old a delivery of a subscription may become, in milliseconds; undefined for one that nobody knows any more */
   readonly maxAgeOf: (subscription: string) => number | undefined;
-  /** everything that is due has another time now */
-  readonly wakeAll: () => void;
+  /** the clock was set back by so many milliseconds: what is due has another time now */
+  readonly onSetBack: (milliseconds: number) => void;
 }
 
 /** Keeps the store small, gives up what is too old, and notices when somebody sets the clock. */
@@ -77,18 +77,19 @@ export class Housekeeper {
     await this.#retain(signal);
   }
 
-  /** Pauses are meant as pauses: when the clock jumps, what waits moves with it. */
+  /**
+   * When the clock is set back, what waits would wait longer: it moves with it. When it jumps ahead the machine may have
+   * slept: what is due is due, but nothing is given up for having been asleep.
+   */
   async #followClock(): Promise<void> {
-    const { clock, store, logger, wakeAll } = this.#options;
+    const { clock, store, logger, onSetBack } = this.#options;
     const ahead = clock.now() - clock.monotonic();
     const jump = Math.round(ahead - this.#ahead);
     if (Math.abs(jump) < CLOCK_JUMP_MS) return;
-    await store.shiftTimes(jump);
+    await store.shiftTimes({ due: Math.min(0, jump), age: jump });
     this.#ahead = ahead;
-    logger.warn("the clock was set, what waits moves with it", {
-      by: `${jump < 0 ? "-" : ""}${formatDuration(Math.abs(jump))}`,
-    });
-    wakeAll();
+    logger.warn("the clock jumped", { by: formatDuration(jump) });
+    if (jump < 0) onSetBack(-jump);
   }
 
   async #expire(signal: AbortSignal): Promise<void> {

@@ -29,6 +29,8 @@ export const REJECTED_MAX_ATTEMPTS = 3;
 export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
 /** Deliveries to one webhook at the same time. */
 export const WEBHOOK_CONCURRENCY = 4;
+/** Connections to one receiver. */
+export const HTTP_CONNECTIONS = 8;
 /** How long an attempt that was told to end may still take before it is left to itself. */
 export const ATTEMPT_MARGIN_MS = 2_000;
 /** Deliveries that one message may stand for. */

@@ -67,6 +67,15 @@ export class Lane {
     this.#bell.ring();
   }
 
+  /** The clock was set back by so many milliseconds. */
+  clockSetBack(milliseconds: number): void {
+    const { current } = this.#health;
+    if (current.pausedUntil !== undefined) {
+      this.#health.set({ ...current, pausedUntil: current.pausedUntil - milliseconds });
+    }
+    this.wake();
+  }
+
   /** Goes on with a changed subscription; attempts under way end as they began. Whatever was wrong is forgotten. */
   async replace(resolved: ResolvedSubscription): Promise<void> {
     const old = this.#sinks;

@@ -83,8 +83,8 @@ function createStore({ database, path, statements, queue, parseEvent }: Parts): 
       queue.run(() => Number(statements.hastenOne.run({ subscription, now }).changes) > 0, false),
     shiftTimes: (by) =>
       queue.run(() => {
-        statements.shiftDue.run({ by });
-        statements.shiftWindows.run({ by });
+        statements.shiftDue.run({ due: by.due, age: by.age });
+        statements.shiftWindows.run({ by: by.due });
       }),
 
     sendAgain: (id, now) => queue.run(() => sendAgain(statements, id, now)),

@@ -95,7 +95,8 @@ const SQL = {
     WHERE id IN (SELECT id FROM deliveries
       WHERE state = 'pending' AND subscription = :subscription AND age_from < :before LIMIT :max)
     RETURNING id`,
-  shiftDue: "UPDATE deliveries SET due_at = due_at + :by, age_from = age_from + :by WHERE state = 'pending'",
+  shiftDue:
+    "UPDATE deliveries SET due_at = due_at + :due, age_from = age_from + :age WHERE state IN ('pending', 'delivering')",
   shiftWindows: "UPDATE windows SET ends_at = ends_at + :by",
 
   // again

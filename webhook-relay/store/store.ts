@@ -37,8 +37,8 @@ export interface RelayStore {
   hasten(subscription: string, now: number): Promise<void>;
   /** Makes the first of them due now; false when there is none. */
   hastenOne(subscription: string, now: number): Promise<boolean>;
-  /** Moves all times to come, after the clock was set. */
-  shiftTimes(milliseconds: number): Promise<void>;
+  /** Moves when deliveries are due, and when their age began, by milliseconds: after the clock was set. */
+  shiftTimes(by: { readonly due: number; readonly age: number }): Promise<void>;
 
   sendAgain(deliveryId: number, now: number): Promise<"queued" | "not_found" | "under_way">;
   createReplay(query: DeliveryQuery, perSecond: number, now: number): Promise<ReplayView>;
