@@ -146,11 +146,12 @@ export class ApiClient implements KubeApi {
   }
 
   async delete(of: KubeResource, key: ObjectKey, options: DeleteOptions): Promise<void> {
-    const { uid, resourceVersion } = options;
+    const { uid, resourceVersion, gracePeriodSeconds } = options;
     const body = {
       kind: "DeleteOptions",
       apiVersion: "v1",
       propagationPolicy: "Background",
+      gracePeriodSeconds,
       preconditions: { uid, resourceVersion },
     };
     await this.#caller.json(

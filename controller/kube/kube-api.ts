@@ -47,6 +47,8 @@ export interface WriteOptions extends CallOptions {
 export interface DeleteOptions extends CallOptions {
   readonly uid?: string;
   readonly resourceVersion?: string;
+  /** seconds until it is gone, default what its kind says; 0 does not wait for the kubelet */
+  readonly gracePeriodSeconds?: number;
 }
 
 /**
