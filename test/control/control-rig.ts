@@ -21,7 +21,13 @@ import { startCluster, type ControlCluster } from "./cluster.ts";
 import { startController, type ControllerProcess } from "./controller-process.ts";
 import { startEventSink, type EventSink } from "./event-sink.ts";
 import { pullError, startKubelet, unauthorizedError } from "./kubelet.ts";
-import { namespace as namespaceManifest, pod, workload, type Manifest, type PodOptions } from "./objects.ts";
+import {
+  namespaceManifest,
+  podManifest,
+  workloadManifest,
+  type Manifest,
+  type PodOptions,
+} from "./objects.ts";
 
 /** Nodes with containerds and agents, an API server, and a controller between them. */
 export interface ControlRig {
@@ -131,11 +137,11 @@ async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<Contro
       const common = { namespace, image };
       const deployment = await create(
         ownerResource("Deployment"),
-        workload({ ...common, name, annotations: deploymentAnnotations }),
+        workloadManifest({ ...common, name, annotations: deploymentAnnotations }),
       );
       const set = await create(
         ownerResource("ReplicaSet"),
-        workload({ ...common, name: `${name}-5d`, owner: ownerOf("Deployment", deployment) }),
+        workloadManifest({ ...common, name: `${name}-5d`, owner: ownerOf("Deployment", deployment) }),
       );
       return await control.createPod({
         ...options,
@@ -144,7 +150,7 @@ async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<Contro
       });
     },
     async createPod(options) {
-      return stripPod(await create(PODS, pod(options)));
+      return stripPod(await create(PODS, podManifest(options)));
     },
     async pod(namespace, name) {
       try {

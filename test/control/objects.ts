@@ -22,7 +22,7 @@ export interface PodOptions {
 }
 
 /** A pod with one container, on a node already. */
-export function pod(options: PodOptions): Manifest {
+export function podManifest(options: PodOptions): Manifest {
   const { name, namespace, node, image, pullPolicy = "IfNotPresent", annotations = {}, owner } = options;
   return {
     metadata: {
@@ -42,7 +42,7 @@ export function pod(options: PodOptions): Manifest {
 }
 
 /** A Deployment or what it owns: with its annotations, and pods that nobody makes from it. */
-export function workload(options: {
+export function workloadManifest(options: {
   readonly name: string;
   readonly namespace: string;
   readonly image: string;
@@ -69,7 +69,7 @@ export function workload(options: {
 }
 
 /** A namespace, opted in unless told otherwise. */
-export function namespace(
+export function namespaceManifest(
   name: string,
   annotations: Readonly<Record<string, string>> = { "tote.dev/allow": "true" },
 ): Manifest {
@@ -77,6 +77,10 @@ export function namespace(
 }
 
 /** A SalvageRecord by hand. */
-export function order(name: string, inNamespace: string, spec: Readonly<Record<string, string>>): Manifest {
-  return { metadata: { name, namespace: inNamespace }, spec };
+export function orderManifest(
+  name: string,
+  namespace: string,
+  spec: Readonly<Record<string, string>>,
+): Manifest {
+  return { metadata: { name, namespace }, spec };
 }

@@ -8,7 +8,7 @@ import { imageStatus } from "../harness/cri.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { uniqueImage } from "../harness/unique-image.ts";
 import { startControlRig, type ControlRig } from "./control-rig.ts";
-import { order } from "./objects.ts";
+import { orderManifest } from "./objects.ts";
 
 describe("an order has no more rights than a pod of its namespace", () => {
   let control: ControlRig;
@@ -18,7 +18,7 @@ describe("an order has no more rights than a pod of its namespace", () => {
   after(() => control.rig.cleanup.run());
 
   async function give(namespace: string, spec: Readonly<Record<string, string>>): Promise<void> {
-    await control.create(SALVAGE_RECORDS, order("by-hand", namespace, spec));
+    await control.create(SALVAGE_RECORDS, orderManifest("by-hand", namespace, spec));
   }
 
   async function ended(namespace: string): Promise<SalvageRecord["status"]> {

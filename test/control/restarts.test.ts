@@ -32,7 +32,7 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
     const { rig, cluster } = control;
     const { image, name, bytes } = await uniqueImage(namespace, { layers: [500_000] });
     await loadImage(rig.node("a").containerd, image, { names: [name] });
-    const before = await bytesSent(rig.node("a").agent);
+    const earlier = await bytesSent(rig.node("a").agent);
     const remove = cluster.server.faults.add({ user: SERVICE_ACCOUNT, ...fault });
     await control.createNamespace(namespace);
     const pod = await control.createDeploymentPod({ name: "web", namespace, node: "b", image: name });
@@ -41,18 +41,18 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
     remove();
     await control.startController(ALONE);
     await control.waitForRunning(namespace, pod.name);
-    await proveOnce(namespace, { bytes, before });
+    await proveOnce(namespace, { bytes, earlier });
   }
 
   async function proveOnce(
     namespace: string,
-    sent: { readonly bytes: number; readonly before: number },
+    sent: { readonly bytes: number; readonly earlier: number },
   ): Promise<void> {
     const done = await control.waitForRecord(namespace, "has recovered and owes nothing", isToldOfAll);
     assert.equal(done.status.phase, "Completed");
     assert.equal((await control.records(namespace)).length, 1);
     // a second call looks at the manifest again
-    const again = (await bytesSent(control.rig.node("a").agent)) - sent.before - sent.bytes;
+    const again = (await bytesSent(control.rig.node("a").agent)) - sent.earlier - sent.bytes;
     assert.ok(again >= 0 && again < 10_000, `${again} bytes were sent again`);
     assert.deepEqual(await eventReasons(control, namespace), ["ImageSalvageable", "ImageSalvaged"]);
     const ids = control.sink.events.filter(({ body }) => body.includes(`"namespace":"${namespace}"`));
@@ -113,7 +113,7 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
     await control.startController();
     const made: UniqueImage = await uniqueImage("mid-transfer");
     await loadImage(rig.node("a").containerd, made.image, { names: [made.name] });
-    const before = await bytesSent(rig.node("a").agent);
+    const earlier = await bytesSent(rig.node("a").agent);
     await control.createNamespace("mid-transfer");
     const first = control.controller;
     const pod = await control.createDeploymentPod({
@@ -122,11 +122,11 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
       node: "b",
       image: made.name,
     });
-    await waitFor("bytes", async () => (await bytesSent(rig.node("a").agent)) - before > 500_000);
+    await waitFor("bytes", async () => (await bytesSent(rig.node("a").agent)) - earlier > 500_000);
     await first.kill();
     await control.startController();
     await control.waitForRunning("mid-transfer", pod.name, 40_000);
-    await proveOnce("mid-transfer", { bytes: made.bytes, before });
+    await proveOnce("mid-transfer", { bytes: made.bytes, earlier });
   });
 });
 
