@@ -15,6 +15,7 @@ import { ImageExporter } from "./image/image-exporter.ts";
 import { LocalImages } from "./image/local-images.ts";
 import { createAgentMetrics, type AgentMetrics } from "./metrics.ts";
 import { readNodeFacts } from "./node-facts.ts";
+import { POOLED_KEEP, POOLED_MAX_BYTES, POOLED_MIN_BYTES } from "./limits.ts";
 import { createArchiveRoute } from "./rpc/archive-route.ts";
 import { createAuthInterceptor, createCallerContext, createCallerOf } from "./rpc/auth.ts";
 import { registerHealth } from "./rpc/health.ts";
@@ -28,6 +29,7 @@ import { BlobExporter } from "./transfer/blob-exporter.ts";
 import { BlobFetcher } from "./transfer/blob-fetcher.ts";
 import { BlobFiller } from "./transfer/blob-filler.ts";
 import { BlobImporter } from "./transfer/blob-importer.ts";
+import { BufferPool } from "./transfer/buffer-pool.ts";
 import { LocalBlobs } from "./transfer/local-blobs.ts";
 import { openBlobStream } from "./transfer/blob-stream.ts";
 import { ExportSessions } from "./transfer/export-sessions.ts";
@@ -62,7 +64,7 @@ export interface Agent {
   /** what the RPC port serves; `stopping` ends open health watches */
   rpcOptions(
     stopping: AbortSignal,
-  ): Pick<RpcServerOptions, "routes" | "fallback" | "interceptors" | "contextValues">;
+  ): Pick<RpcServerOptions, "routes" | "fallback" | "interceptors" | "contextValues" | "onSent">;
 }
 
 /** Builds all parts of an agent. Starts nothing. */
@@ -75,7 +77,12 @@ export function createAgent(options: AgentOptions): Agent {
   const throttle = () => new Throttle({ bytesPerSecond: config.maxBandwidth, clock });
 
   const sessions = new ExportSessions({ containerd, logger: logger.child("export"), clock });
-  const reader = new LocalBlobs({ containerd, root: config.containerdRoot });
+  const buffers = new BufferPool({
+    minBytes: POOLED_MIN_BYTES,
+    maxBytes: POOLED_MAX_BYTES,
+    keep: POOLED_KEEP,
+  });
+  const reader = new LocalBlobs({ containerd, root: config.containerdRoot, buffers });
   const images = new LocalImages({ containerd });
   const metrics = createAgentMetrics({
     registry,
@@ -153,6 +160,7 @@ export function createAgent(options: AgentOptions): Agent {
         createAuthInterceptor(),
       ],
       contextValues: createCallerContext(callerOf),
+      onSent: (bytes) => buffers.giveBack(bytes),
     }),
   };
 }

@@ -2,6 +2,11 @@
 
 /** Largest data field of a stream message. */
 export const MESSAGE_BYTES = 1024 * 1024;
+/** Smaller data fields get memory of their own. */
+export const POOLED_MIN_BYTES = 16 * 1024;
+/** Buffers that hold a message with its envelope, and how many of them are kept while nothing is moved. */
+export const POOLED_MAX_BYTES = MESSAGE_BYTES + 1024;
+export const POOLED_KEEP = 16;
 /** Largest index, manifest or config (containerd's own limit for manifests). */
 export const METADATA_MAX_BYTES = 8 * 1024 * 1024;
 /** Layers fetched at the same time by one import. */

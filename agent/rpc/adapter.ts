@@ -29,6 +29,8 @@ export interface AdapterOptions {
   /** true once no HTTP/1.1 connection is to be kept for another request */
   readonly draining: () => boolean;
   readonly limits: RpcLimits;
+  /** told of pieces of answers that the operating system has: their memory may be used again */
+  readonly onSent?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /**
@@ -66,7 +68,7 @@ export function createRpcListener(options: AdapterOptions): (req: NodeRequest, r
       return;
     }
     try {
-      await writeResponse(await handler(request), res, rawBytes, options.limits);
+      await writeResponse(await handler(request), res, rawBytes, options.limits, options.onSent);
     } catch (error) {
       abortResponse(res);
       throw error;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import http from "node:http";
 import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "node:test";
 
 import { RPC_LIMITS } from "./limits.ts";
@@ -53,5 +55,35 @@ describe("writeResponse over HTTP/2", () => {
   it("ends an answer that has empty pieces in between", async () => {
     const body = ["", "one", "", "two", ""].map((text) => Buffer.from(text));
     assert.deepEqual(await answerWith(body), { text: "onetwo", code: http2.constants.NGHTTP2_NO_ERROR });
+  });
+});
+
+describe("the pieces of an answer", () => {
+  it("are reported once the operating system has them, and not while they wait for a client that does not read", async () => {
+    const MIB = 1024 * 1024;
+    const count = { asked: 0, sent: 0 };
+    async function* body(): AsyncGenerator<Uint8Array> {
+      for (; count.asked < 60; count.asked++) yield new Uint8Array(MIB);
+    }
+    const server = http.createServer((_req, res) => {
+      void writeResponse({ status: 200, body: body() }, res, [], RPC_LIMITS, () => count.sent++);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = net.connect(portOf(server.address()), "127.0.0.1");
+    client.pause();
+    client.write("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let before: number;
+    do {
+      before = count.asked;
+      await sleep(200);
+    } while (count.asked === 0 || count.asked !== before);
+    assert.ok(count.asked < 60, "all of it went into the kernel's buffers");
+    const waiting = count.asked + 1 - count.sent;
+    assert.ok(waiting * MIB > RPC_LIMITS.writeAheadBytes, `${waiting} pieces wait`);
+    client.resume();
+    await once(client, "close");
+    assert.equal(count.sent, 60);
+    server.close();
   });
 });

@@ -24,6 +24,7 @@ export type ResponseLimits = Pick<RpcLimits, "writeAheadBytes" | "writeStallMs">
  * handler's stream is ended (its `finally` runs) and the promise rejects.
  *
  * @param rawBytes what the interceptor of raw-bytes.ts takes out of the messages
+ * @param onSent told of each piece of the answer once the operating system has it: its memory may be used again
  * @throws ConnectError canceled when the client went away or stopped reading; whatever the body throws
  */
 export async function writeResponse(
@@ -31,8 +32,9 @@ export async function writeResponse(
   out: NodeResponse,
   rawBytes: RawBytes,
   limits: ResponseLimits,
+  onSent: (bytes: Uint8Array) => void = () => undefined,
 ): Promise<void> {
-  const writer = createBodyWriter(out, limits);
+  const writer = createBodyWriter(out, limits, onSent);
   const body = response.body?.[Symbol.asyncIterator]();
   try {
     // Headers go out after the first message: until then the handler may still set some.
@@ -73,7 +75,11 @@ interface BodyWriter {
 const TURN_MESSAGES = 32;
 const TURN_BYTES = 256 * 1024;
 
-function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter {
+function createBodyWriter(
+  out: NodeResponse,
+  limits: ResponseLimits,
+  onSent: (bytes: Uint8Array) => void,
+): BodyWriter {
   let backlog = 0;
   let turn = { messages: 0, bytes: 0 };
   let gone: ConnectError | undefined;
@@ -115,8 +121,9 @@ function createBodyWriter(out: NodeResponse, limits: ResponseLimits): BodyWriter
       for (const piece of pieces) {
         backlog += piece.byteLength;
         turn.bytes += piece.byteLength;
-        out.write(piece, () => {
+        out.write(piece, (error) => {
           backlog -= piece.byteLength;
+          if (error === null || error === undefined) onSent(piece);
           wake?.();
         });
       }

@@ -38,6 +38,8 @@ export interface RpcServerOptions {
   readonly shutdownSignal: AbortSignal;
   /** default: RPC_LIMITS */
   readonly limits?: RpcLimits;
+  /** told of pieces of answers that the operating system has: their memory may be used again */
+  readonly onSent?: (bytes: Uint8Array) => void;
 }
 
 /** A running RPC port. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { errorCode } from "../../lib/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
 import { MESSAGE_BYTES } from "../limits.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 
 /** Where blobs are below containerd's root. */
 const BLOBS = "io.containerd.content.v1.content/blobs/sha256";
@@ -15,13 +16,22 @@ const NO_FILE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EP
  * else through the Content API. Whether the bytes are right is for the receiver to check, who knows the digest.
  */
 export class LocalBlobs {
-  readonly #containerd: Containerd;
+  readonly #containerd: Pick<Containerd, "content">;
   readonly #root: string;
+  readonly #buffers: BufferPool;
 
-  /** @param options.root containerd's root folder as the agent sees it; need not exist */
-  constructor(options: { readonly containerd: Containerd; readonly root: string }) {
+  /**
+   * @param options.root containerd's root folder as the agent sees it; need not exist
+   * @param options.buffers where the memory of chunks comes from; who is done with a chunk may give it back
+   */
+  constructor(options: {
+    readonly containerd: Pick<Containerd, "content">;
+    readonly root: string;
+    readonly buffers: BufferPool;
+  }) {
     this.#containerd = options.containerd;
     this.#root = options.root;
+    this.#buffers = options.buffers;
   }
 
   /** The bytes of a blob of `size` bytes from `offset` on, in chunks of at most MESSAGE_BYTES. */
@@ -35,8 +45,7 @@ export class LocalBlobs {
     try {
       for (let at = offset; at < size;) {
         signal.throwIfAborted();
-        // a fresh buffer each time: the one before may still be on its way out
-        const buffer = Buffer.allocUnsafeSlow(Math.min(MESSAGE_BYTES, size - at));
+        const buffer = this.#buffers.take(Math.min(MESSAGE_BYTES, size - at));
         const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
         if (bytesRead === 0) throw new Error(`blob ${digest} ended at byte ${at} of ${size}`);
         yield buffer.subarray(0, bytesRead);
