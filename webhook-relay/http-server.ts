@@ -91,9 +91,7 @@ export function refuseUnlessController(context: Context<{ Bindings: HttpBindings
 }
 
 /** Who shows no certificate is let in: tokens decide, and for events perhaps {@link refuseUnlessController}. */
-function tlsOptions(
-  material: ServerTls,
-): ServerTls & {
+function tlsOptions(material: ServerTls): ServerTls & {
   readonly minVersion: "TLSv1.3";
   readonly requestCert: boolean;
   readonly rejectUnauthorized: false;
