@@ -43,11 +43,12 @@ export class Recovery {
     const { failures, keeper, now } = this.#options;
     const { reason, transitions = [] } = record.status;
     const isDone = transitions.some(({ type }) => type === "recovered");
-    if (isDone || (reason !== "Salvaged" && reason !== "StaleRecordRemoved")) return { kind: "done" };
+    if (reason !== "Salvaged" && reason !== "StaleRecordRemoved") return { kind: "done" };
     const visibleAt = asTime(record.status.completedAt);
     const elapsed = Math.max(0, now() - visibleAt);
     if (elapsed > WATCHED_MS) return { kind: "done" };
     const waiting = failures.failing(subjectOf(record));
+    if (isDone && (waiting.length === 0 || elapsed >= NOT_RECOVERED_AT_MS)) return { kind: "done" };
     if (waiting.length === 0) {
       const started = this.#startedPods(record);
       if (started.length === 0) return { kind: "done" };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FAILED_RECHECK_MS } from "../limits.ts";
+import { FAILED_RECHECK_MS, NOT_RECOVERED_AT_MS } from "../limits.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { CHANGES, DIGEST, record, statusAfter, T0 } from "../testing/records.ts";
 import { decideEpisode, nextEpisode, type FailingPod } from "./episode.ts";
@@ -53,7 +53,8 @@ const TABLE: readonly (readonly [string, readonly SalvageRecord[], FailingPod, n
   ["it was salvaged, the pod beside it fails still", [SALVAGED], NEIGHBOUR, SOON, "settled salvaged"],
   ["it was salvaged and never started", [STUCK], SAME, SOON, "settled stuck"],
   ["it was salvaged and has not started for long", [STUCK], SAME, LATER, "new"],
-  ["it had recovered and fails again", [RECOVERED], SAME, SOON, "new"],
+  ["one pod has recovered, another fails a moment longer", [RECOVERED], SAME, SOON, "settled recovered"],
+  ["it had recovered and fails again", [RECOVERED], SAME, SOON + NOT_RECOVERED_AT_MS, "new"],
   ["a new pod after a salvage", [SALVAGED], NEW, SOON, "new"],
   ["the third time in a row", [RECOVERED, RECOVERED, RECOVERED], NEW, SOON, "settled recovered"],
   ["the original tote has been here", [LEGACY], SAME, SOON, "new"],

@@ -1,5 +1,6 @@
 /** Whether a failure is a new story or one that a record has told already. */
 
+import { NOT_RECOVERED_AT_MS } from "../limits.ts";
 import { asTime } from "../objects/json.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { recordName, type RecordKey } from "./record-name.ts";
@@ -52,6 +53,9 @@ export function decideEpisode(
     case "Refused":
       return { kind: "new", onlyIfAllowed: !(isLater && isNewPod) };
     case "Completed": {
+      // pods that were there before may fail a little longer than the first of them: they are nudged, no more
+      const graceEnds = endOf(last) + NOT_RECOVERED_AT_MS;
+      if (!isNewPod && now < graceEnds) return { kind: "settled", record: last, recheckAt: graceEnds };
       const isUndone = isNewPod || hasRecovered(last);
       if (isUndone ? isLater || episode < EAGER_EPISODES : isLater) {
         return { kind: "new", onlyIfAllowed: false };

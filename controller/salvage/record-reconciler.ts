@@ -102,9 +102,8 @@ export class RecordReconciler {
     if (isStalled(record, now()))
       return await this.#end(record, "Stalled", "nothing has moved for 30 minutes", signal);
     const wanted = await this.#wanted(record, signal);
-    if (wanted.kind === "recovered") {
-      // what is nearly done may as well be finished
-      if (transfers.isRunning(key)) return { kind: "again", afterMs: TRANSFER_CHECK_MS };
+    // a transfer that was begun may be why they run: it is finished, so that the record tells the truth
+    if (wanted.kind === "recovered" && record.status.phase !== "Transferring") {
       await keeper.change(
         record,
         { type: "settled", reason: "RecoveredAlone", message: wanted.message },

@@ -6,15 +6,19 @@ import { imageStatus } from "../harness/cri.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import { startControlRig, type ControlRig } from "./control-rig.ts";
+import { startDeadRegistry, type DeadRegistry } from "./dead-registry.ts";
 
 const ASKS = { "tote.dev/auto-salvage": "true" };
 
 describe("tote is no way around pull secrets", () => {
   let control: ControlRig;
+  let registry: DeadRegistry;
   let secret: UniqueImage;
   before(async () => {
     control = await startControlRig({ a: {}, b: {} });
-    secret = await uniqueImage("team-a/secret");
+    registry = await startDeadRegistry(control.rig.cleanup);
+    const made = await uniqueImage("team-a/secret");
+    secret = { ...made, name: `${registry.host}/team-a/secret:v1` };
     await loadImage(control.rig.node("a").containerd, secret.image, { names: [secret.name] });
     // its owner runs it on node a
     await control.createNamespace("team-a");
@@ -37,14 +41,14 @@ describe("tote is no way around pull secrets", () => {
   }
 
   test("another tenant's digest under a repository of one's own is refused", async () => {
-    await ask("team-b", `registry.test:5000/team-b/mine@${secret.image.descriptor.digest}`);
+    await ask("team-b", `${registry.host}/team-b/mine@${secret.image.descriptor.digest}`);
     const { status } = await refused("team-b");
     assert.equal(status.reason, "NotAuthorized");
-    assert.match(status.message ?? "", /no node holds .* under registry\.test:5000\/team-b\/mine/);
+    assert.match(status.message ?? "", /no node holds .* under .*\/team-b\/mine/);
   });
 
   test("another tenant's image is refused when the registry has refused the pod", async () => {
-    control.unauthorized.add(secret.name);
+    registry.answer(401);
     await ask("team-c", secret.name);
     const { status } = await refused("team-c");
     assert.equal(status.reason, "NotAuthorized");
@@ -53,7 +57,7 @@ describe("tote is no way around pull secrets", () => {
   });
 
   test("with --image-authorization=strict only a pod of the namespace counts", async () => {
-    control.unauthorized.clear();
+    registry.answer(503);
     await control.controller.stop();
     await control.startController(["--image-authorization", "strict"]);
     await ask("team-d", secret.name);
@@ -63,7 +67,7 @@ describe("tote is no way around pull secrets", () => {
   });
 
   test("a running pod of its own namespace speaks for a pod that the registry refused", async () => {
-    control.unauthorized.add(secret.name);
+    registry.answer(401);
     await control.createNamespace("team-e");
     await control.createPod({ name: "own", namespace: "team-e", node: "a", image: secret.name });
     await control.waitForRunning("team-e", "own");
@@ -83,7 +87,7 @@ describe("tote is no way around pull secrets", () => {
   test("with --image-authorization=off nothing is asked for", async () => {
     await control.controller.stop();
     await control.startController(["--image-authorization", "off"]);
-    const image = `registry.test:5000/team-f/mine@${secret.image.descriptor.digest}`;
+    const image = `${registry.host}/team-f/mine@${secret.image.descriptor.digest}`;
     await ask("team-f", image);
     const { status } = await control.waitForRecord("team-f", "has ended", hasEnded);
     assert.equal(status.phase, "Completed", status.message);

@@ -17,10 +17,10 @@ import type { StrippedPod } from "../../controller/objects/pod.ts";
 import { ROLES } from "../../lib/roles.ts";
 import { startSharedRig, type Rig, type RigNodeSpec } from "../harness/rig.ts";
 import { waitFor } from "../harness/wait.ts";
+import { startFakeKubelet } from "../harness/fake-kubelet.ts";
 import { startCluster, type ControlCluster } from "./cluster.ts";
 import { startController, type ControllerProcess } from "./controller-process.ts";
 import { startEventSink, type EventSink } from "./event-sink.ts";
-import { pullError, startKubelet, unauthorizedError } from "./kubelet.ts";
 import {
   namespaceManifest,
   podManifest,
@@ -35,8 +35,6 @@ export interface ControlRig {
   readonly cluster: ControlCluster;
   readonly api: ApiClient;
   readonly sink: EventSink;
-  /** images for which the registry refuses the pods' credentials; for all others it does not answer */
-  readonly unauthorized: Set<string>;
   /** the controller that was started last */
   readonly controller: ControllerProcess;
   /** Starts another controller; the one before must have ended, or stands aside. */
@@ -63,31 +61,39 @@ export interface ControlRig {
   waitForRunning(namespace: string, name: string, timeoutMs?: number): Promise<void>;
 }
 
+/** Options of startControlRig. */
+export interface ControlRigOptions {
+  /** of the first controller */
+  readonly args?: readonly string[];
+  /** have kubelets look for missing content before a container starts; slow with many pods. Default false. */
+  readonly checksContent?: boolean;
+}
+
 /** Starts all of it for the tests of one file; `rig.cleanup.run()` ends it. */
 export async function startControlRig(
   specs: Readonly<Record<string, RigNodeSpec>>,
-  options: { readonly args?: readonly string[] } = {},
+  options: ControlRigOptions = {},
 ): Promise<ControlRig> {
   const rig = await startSharedRig(specs);
   try {
-    return await startRest(rig, options.args ?? []);
+    return await startRest(rig, options);
   } catch (error) {
     await rig.cleanup.run();
     throw error;
   }
 }
 
-async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<ControlRig> {
+async function startRest(rig: Rig, options: ControlRigOptions): Promise<ControlRig> {
+  const { args: firstArgs = [], checksContent = false } = options;
   const { cleanup } = rig;
   const cluster = await startCluster(cleanup);
   const { api } = cluster;
   const signal = new AbortController().signal;
   const sink = await startEventSink(cleanup);
-  const unauthorized = new Set<string>();
-  const errorOf = (image: string): string => (unauthorized.has(image) ? unauthorizedError : pullError)(image);
   await api.create(NAMESPACES, namespaceManifest("tote", {}), { signal });
+  // at the pace of a real kubelet: a pod that waits needs its nudge to be quick
   for (const node of Object.values(rig.nodes))
-    await startKubelet({ api, cleanup, containerd: node.containerd, errorOf });
+    await startFakeKubelet({ api, cleanup, containerd: node.containerd, timeScale: 1, checksContent });
   const certDir = join(cleanup.directory(), "controller-certs");
   await rig.pki.write(certDir, await rig.pki.role(ROLES.controller));
   const agents = Object.fromEntries(Object.entries(rig.nodes).map(([name, { agent }]) => [name, agent.url]));
@@ -120,7 +126,6 @@ async function startRest(rig: Rig, firstArgs: readonly string[]): Promise<Contro
     cluster,
     api,
     sink,
-    unauthorized,
     get controller() {
       return controller;
     },

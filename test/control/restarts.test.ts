@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { EVENTS } from "../../controller/kube/resources.ts";
+import { EVENTS, PODS } from "../../controller/kube/resources.ts";
 import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import { asObject } from "../../controller/objects/json.ts";
 import { bytesSent } from "../harness/agent-metrics.ts";
@@ -105,6 +105,40 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
       const [record] = await control.records("no-nudge");
       return record?.status.phase === "Completed" && refusedTimes(match) > 0;
     });
+  });
+
+  test("what the relay did not take reaches it later, also after the pod and the controller have gone", async () => {
+    const { image, name } = await uniqueImage("outbox");
+    await loadImage(control.rig.node("a").containerd, image, { names: [name] });
+    control.sink.answer(503);
+    await control.createNamespace("outbox");
+    const pod = {
+      name: "web",
+      namespace: "outbox",
+      node: "b",
+      image: name,
+      annotations: { "tote.dev/auto-salvage": "true" },
+    };
+    await control.createPod(pod);
+    await control.waitForRunning("outbox", "web");
+    const done = await control.waitForRecord("outbox", "has recovered", ({ status }) =>
+      (status.transitions ?? []).some(({ type }) => type === "recovered"),
+    );
+    await control.controller.kill();
+    await control.api.delete(
+      PODS,
+      { namespace: "outbox", name: "web" },
+      { signal: new AbortController().signal },
+    );
+    control.sink.answer(202);
+    await control.startController(ALONE);
+    const types = (done.status.transitions ?? []).map(({ type }) => `tote.image.${type}`);
+    const own = () => control.sink.events.filter(({ body }) => body.includes('"namespace":"outbox"'));
+    await waitFor("every event", () => own().length >= types.length, { timeoutMs: 30_000 });
+    assert.deepEqual(
+      own().map(({ type }) => type),
+      types,
+    );
   });
 
   test("in the middle of the transfer, with another controller waiting for the lease", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { PODS, SALVAGE_RECORDS } from "../../controller/kube/resources.ts";
+import { SALVAGE_RECORDS } from "../../controller/kube/resources.ts";
 import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import { imageStatus } from "../harness/cri.ts";
 import { readMetric } from "../harness/agent-metrics.ts";
@@ -158,36 +158,5 @@ describe("what pods and people meet with", () => {
     await control.controller.stop();
     await control.startController(["--salvagerecord-ttl", "1s"]);
     await waitFor("all to be gone", async () => (await control.records("legacy")).length === 0);
-  });
-
-  test("what the relay did not take reaches it later, also after the pod and the controller have gone", async () => {
-    const { image, name } = await uniqueImage("outbox");
-    await loadImage(control.rig.node("a").containerd, image, { names: [name] });
-    control.sink.answer(503);
-    await control.createNamespace("outbox");
-    const pod = { name: "web", namespace: "outbox", node: "b", image: name, annotations: ASKS };
-    await control.controller.stop();
-    // a controller alone need not wait for the lease of the one that was killed
-    await control.startController(["--leader-elect=false"]);
-    await control.createPod(pod);
-    await control.waitForRunning("outbox", "web");
-    const done = await control.waitForRecord("outbox", "has recovered", ({ status }) =>
-      (status.transitions ?? []).some(({ type }) => type === "recovered"),
-    );
-    await control.controller.kill();
-    await control.api.delete(
-      PODS,
-      { namespace: "outbox", name: "web" },
-      { signal: new AbortController().signal },
-    );
-    control.sink.answer(202);
-    await control.startController(["--leader-elect=false"]);
-    const types = (done.status.transitions ?? []).map(({ type }) => `tote.image.${type}`);
-    const own = () => control.sink.events.filter(({ body }) => body.includes('"namespace":"outbox"'));
-    await waitFor("every event", () => own().length >= types.length, { timeoutMs: 30_000 });
-    assert.deepEqual(
-      own().map(({ type }) => type),
-      types,
-    );
   });
 });
