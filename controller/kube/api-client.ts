@@ -104,8 +104,6 @@ export class ApiClient implements KubeApi {
       }
     } catch (error) {
       throw asApiError(call.action, error, signal);
-    } finally {
-      answer.body.destroy();
     }
   }
 

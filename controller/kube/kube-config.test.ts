@@ -71,6 +71,10 @@ test("in a pod the service account is used, and a token that the kubelet renewed
   await api.get(NAMESPACES, { name: "default" }, { signal: NEVER });
   assert.equal(server.requests.at(-1)?.user, "tote");
 
+  connection.refresh();
+  const same = await connection.credentials(NEVER);
+  assert.equal(same.dispatcher, first.dispatcher, "connections outlive the credentials");
+
   const renewed = await createPki("renewed CA");
   writeFileSync(join(directory, "ca.crt"), renewed.ca.cert);
   connection.refresh();
