@@ -83,8 +83,8 @@ export async function startControlRig(
   }
 }
 
-async function startRest(rig: Rig, options: ControlRigOptions): Promise<ControlRig> {
-  const { args: firstArgs = [], checksContent = false } = options;
+async function startRest(rig: Rig, settings: ControlRigOptions): Promise<ControlRig> {
+  const { args: firstArgs = [], checksContent = false } = settings;
   const { cleanup } = rig;
   const cluster = await startCluster(cleanup);
   const { api } = cluster;
