@@ -55,6 +55,10 @@ export const THROTTLE_PAUSE_MAX_MS = 60_000;
 
 /** A lane looks at the store at least so often, whatever it has been told. */
 export const LANE_IDLE_MS = 30_000;
+/** Attempts of one lane that are under way or wait to be written down. */
+export const LANE_UNWRITTEN_MAX = 256;
+/** Deliveries that a busy lane takes from the store ahead of time, for each that it may have under way. */
+export const LANE_AHEAD = 8;
 /** How often a subscription's last success is written down when nothing else is new. */
 export const HEALTH_WRITE_INTERVAL_MS = 10_000;
 /** Pause after the store failed. */

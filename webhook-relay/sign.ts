@@ -1,11 +1,18 @@
-import { createHmac, createPrivateKey, createPublicKey, sign, type KeyObject } from "node:crypto";
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  sign,
+  type KeyObject,
+} from "node:crypto";
 
 import { InvalidValueError } from "../lib/errors.ts";
 
 /** A key to sign with; several at once let a receiver change keys without losing a message. */
 export type SigningKey =
   /** HMAC-SHA256 with a secret that both sides have */
-  | { readonly scheme: "v1"; readonly secret: Uint8Array }
+  | { readonly scheme: "v1"; readonly secret: KeyObject }
   /** ed25519; receivers need only the public key */
   | { readonly scheme: "v1a"; readonly privateKey: KeyObject; readonly publicKey: Uint8Array };
 
@@ -33,7 +40,7 @@ export function parseSigningKey(text: string, field: string): SigningKey {
   if (text.startsWith(SECRET_PREFIX)) {
     const secret = decodeBase64(text.slice(SECRET_PREFIX.length));
     if (secret !== undefined && secret.length >= SECRET_MIN_BYTES && secret.length <= SECRET_MAX_BYTES) {
-      return { scheme: "v1", secret };
+      return { scheme: "v1", secret: createSecretKey(secret) };
     }
     const found = secret === undefined ? "is not base64" : `has ${secret.length} bytes`;
     throw new InvalidValueError(

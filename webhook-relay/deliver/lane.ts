@@ -1,6 +1,12 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import { ATTEMPT_MARGIN_MS, LANE_IDLE_MS, STORE_RETRY_MS } from "../limits.ts";
+import {
+  ATTEMPT_MARGIN_MS,
+  LANE_AHEAD,
+  LANE_IDLE_MS,
+  LANE_UNWRITTEN_MAX,
+  STORE_RETRY_MS,
+} from "../limits.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { Lease } from "../store/lease-deliveries.ts";
 import type { RelayStore } from "../store/store.ts";
@@ -34,6 +40,10 @@ export class Lane {
   readonly #bell: Bell;
   readonly #health: LaneHealth;
   readonly #underWay = new Set<Promise<void>>();
+  /** attempts of {@link #underWay} that have not come to their outcome; the others wait to be written down */
+  #sending = 0;
+  /** leases that were taken ahead, so that each takes only a share of a transaction */
+  #ready: Lease[] = [];
   #resolved: ResolvedSubscription;
   #sinks: SinkHolder;
   #bucket: TokenBucket | undefined;
@@ -98,6 +108,7 @@ export class Lane {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      await this.#giveBack();
       await Promise.all(this.#underWay);
       await this.#sinks.retire();
     }
@@ -108,20 +119,25 @@ export class Lane {
     const { clock } = this.#options;
     while (!signal.aborted) {
       const gate = gateOf(this.#health.current, clock.now());
+      if (gate.kind !== "open") await this.#giveBack();
       if (gate.kind === "closed") return LANE_IDLE_MS;
       if (gate.kind === "until") return gate.at - clock.now();
       const isProbe = gate.kind === "probe";
-      const free = (isProbe ? 1 : this.#sinks.sink.concurrency) - this.#underWay.size;
+      const free = isProbe ? 1 - this.#underWay.size : this.#freeSlots();
       // whoever ends rings the bell
       if (free <= 0) return LANE_IDLE_MS;
+      const ahead = this.#ready.splice(0, free);
+      for (const lease of ahead) this.#begin(lease);
+      if (ahead.length > 0) continue;
       const allowed = this.#bucket?.take(free, clock.monotonic()) ?? free;
       if (allowed === 0) return this.#bucket?.waitMs(clock.monotonic()) ?? LANE_IDLE_MS;
-      const leases = await this.#lease(allowed, isProbe);
+      const leases = await this.#lease(isProbe ? allowed : allowed + this.#lookAhead(), isProbe);
       if (leases === undefined) return STORE_RETRY_MS;
       this.#bucket?.giveBack(allowed - leases.length);
       if (leases.length === 0) return this.#untilNext();
       if (isProbe) this.#health.set(afterProbeStart(this.#health.current));
-      for (const lease of leases) this.#begin(lease);
+      this.#ready = leases.slice(allowed);
+      for (const lease of leases.slice(0, allowed)) this.#begin(lease);
     }
     return LANE_IDLE_MS;
   }
@@ -151,6 +167,28 @@ export class Lane {
     }
   }
 
+  /** Leases to take beyond what can begin now: none where what is due may change until then. */
+  #lookAhead(): number {
+    const { folding, concurrency } = this.#sinks.sink;
+    return folding.max > 1 || this.#bucket !== undefined ? 0 : LANE_AHEAD * concurrency;
+  }
+
+  /** Leases that were taken ahead must wait after all. */
+  async #giveBack(): Promise<void> {
+    const unused = this.#ready.splice(0);
+    if (unused.length === 0) return;
+    try {
+      await this.#options.store.unlease(unused);
+    } catch (error) {
+      this.#ready.push(...unused);
+      this.#options.logger.error("cannot give deliveries back to the store", { error });
+    }
+  }
+
+  #freeSlots(): number {
+    return Math.min(this.#sinks.sink.concurrency - this.#sending, LANE_UNWRITTEN_MAX - this.#underWay.size);
+  }
+
   #untilNext(): number {
     const due = this.#options.store.nextDue(this.#name);
     return due === undefined ? LANE_IDLE_MS : Math.max(1, due - this.#options.clock.now());
@@ -168,6 +206,13 @@ export class Lane {
     const { store, clock, runner } = this.#options;
     const holder = this.#sinks;
     holder.begin();
+    this.#sending += 1;
+    let isSending = true;
+    const sent = (): void => {
+      if (isSending) this.#sending -= 1;
+      isSending = false;
+      this.wake();
+    };
     try {
       const startedAt = clock.now();
       const batch = store.batch(lease, holder.sink.folding.load);
@@ -178,11 +223,15 @@ export class Lane {
         mayHaveArrived: lease.mayHaveArrived,
       });
       const context = { lease, batch, startedAt, policy: this.#resolved.subscription.retry };
-      await concludeAttempt(finished, context, this.#health, this.#options);
+      const conclusion = concludeAttempt(finished, context, this.#health, this.#options);
+      // the outcome counts from here on, whether it is on disk or not
+      sent();
+      await conclusion;
     } catch (error) {
       // the store could not be read, or is gone: the lease is given back at the next start
       this.#options.logger.error("an attempt was not concluded", { delivery: lease.deliveryId, error });
     } finally {
+      sent();
       await holder.end();
     }
   }

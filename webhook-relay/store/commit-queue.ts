@@ -5,6 +5,15 @@ import type { Statements } from "./statements.ts";
 
 /** Operations in one transaction at most, so that none waits for too many. */
 const MAX_OPERATIONS = 512;
+/** How long what is not urgent waits for company, in milliseconds, and how much of it at most. */
+const LAZY_MS = 5;
+const LAZY_MAX = 128;
+
+/**
+ * How an operation is committed. "durable": at once, on disk. "lazy": on disk, but it may wait a few milliseconds for
+ * others. "soft": at once, and a power cut may undo it; the end of the process alone does not.
+ */
+export type CommitMode = "durable" | "lazy" | "soft";
 
 /** What a queue works with. */
 export interface CommitQueueOptions {
@@ -22,7 +31,6 @@ export interface CommitQueueOptions {
 }
 
 interface Operation {
-  readonly isDurable: boolean;
   /** does the work, inside the transaction */
   readonly work: () => void;
   /** the transaction is on disk */
@@ -36,32 +44,25 @@ interface Operation {
  */
 export class CommitQueue {
   readonly #options: CommitQueueOptions;
-  readonly #waiting: Operation[] = [];
+  readonly #waiting: Readonly<Record<CommitMode, Operation[]>> = { durable: [], lazy: [], soft: [] };
   #isScheduled = false;
   #isClosed = false;
   #isSyncFull = true;
+  #lazyTimer: NodeJS.Timeout | undefined;
 
   constructor(options: CommitQueueOptions) {
     this.#options = options;
   }
 
-  /** Operations that wait for a transaction. */
-  get length(): number {
-    return this.#waiting.length;
-  }
-
   /**
-   * Runs `work` in the next transaction; its result comes once it is committed.
-   * @param isDurable whether it must survive a power cut; what need not goes without a flush when it is alone. The end
-   * of the process alone loses neither.
+   * Runs `work` in a transaction soon; its result comes once it is committed.
    * @throws StoreError when the transaction failed, or `work` did: then nothing of it is left
    */
-  run<T>(work: () => T, isDurable = true): Promise<T> {
+  run<T>(work: () => T, mode: CommitMode = "durable"): Promise<T> {
     if (this.#isClosed) return Promise.reject(new StoreError("closed", "the store is closed"));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let result: { readonly value: T } | undefined;
-    this.#waiting.push({
-      isDurable,
+    this.#waiting[mode].push({
       work() {
         result = { value: work() };
       },
@@ -70,14 +71,19 @@ export class CommitQueue {
       },
       fail: reject,
     });
-    this.#schedule();
+    if (mode === "lazy" && this.#waiting.lazy.length < LAZY_MAX) {
+      this.#lazyTimer ??= setTimeout(() => this.#flush(true), LAZY_MS);
+    } else {
+      this.#schedule();
+    }
     return promise;
   }
 
   /** Commits what waits; later operations are refused. */
   close(): void {
     this.#isClosed = true;
-    while (this.#waiting.length > 0) this.#flush();
+    while (Object.values(this.#waiting).some((operations) => operations.length > 0)) this.#flush(true);
+    clearTimeout(this.#lazyTimer);
   }
 
   #schedule(): void {
@@ -86,19 +92,29 @@ export class CommitQueue {
     // after all sockets that have something to say were read
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#flush();
-      if (this.#waiting.length > 0) this.#schedule();
+      const { durable, lazy } = this.#waiting;
+      this.#flush(durable.length > 0 || lazy.length >= LAZY_MAX);
+      if (durable.length > 0 || this.#waiting.soft.length > 0) this.#schedule();
     });
   }
 
-  #flush(): void {
-    const operations = this.#waiting.splice(0, MAX_OPERATIONS);
+  /** @param isDurable takes everything along, else only what need not be on disk */
+  #flush(isDurable: boolean): void {
+    const { durable, lazy, soft } = this.#waiting;
+    if (isDurable) {
+      clearTimeout(this.#lazyTimer);
+      this.#lazyTimer = undefined;
+    }
+    const operations = isDurable
+      ? [...durable.splice(0, MAX_OPERATIONS), ...lazy.splice(0, MAX_OPERATIONS), ...soft.splice(0)]
+      : soft.splice(0);
+    if (lazy.length > 0) this.#lazyTimer ??= setTimeout(() => this.#flush(true), LAZY_MS);
     if (operations.length === 0) return;
     const { monotonic, afterCommit } = this.#options;
     const started = monotonic();
     let done: readonly Operation[];
     try {
-      done = this.#transact(operations);
+      done = this.#transact(operations, isDurable);
     } catch (error) {
       const failure = storeError(error);
       for (const operation of operations) operation.fail(failure);
@@ -109,9 +125,9 @@ export class CommitQueue {
   }
 
   /** @returns the operations that went well; those that did not have been told */
-  #transact(operations: readonly Operation[]): readonly Operation[] {
+  #transact(operations: readonly Operation[], isDurable: boolean): readonly Operation[] {
     const { database, statements, beforeCommit } = this.#options;
-    this.#setSync(operations.some((operation) => operation.isDurable));
+    this.#setSync(isDurable);
     statements.begin.run();
     try {
       const done = operations.filter((operation) => this.#attempt(operation));

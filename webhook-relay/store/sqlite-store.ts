@@ -75,12 +75,16 @@ function createStore({ database, path, statements, queue, parseEvent }: Parts): 
 
     nextDue: (subscription) => optionalInt(onlyRow(statements.nextDue, subscription), "due_at"),
     // a lease that is lost is an attempt that is repeated: no reason to wait for the disk
-    lease: (request) => queue.run(() => leaseDeliveries(statements, request), false),
+    lease: (request) => queue.run(() => leaseDeliveries(statements, request), "soft"),
+    unlease: (leases) =>
+      queue.run(() => {
+        for (const { deliveryId, fence } of leases) statements.unlease.run(deliveryId, fence);
+      }, "soft"),
     batch: (lease, load) => readBatch(statements, lease, load, parseEvent),
-    endAttempt: (end) => queue.run(() => endAttempt(statements, end)),
+    endAttempt: (end) => queue.run(() => endAttempt(statements, end), "lazy"),
     hasten: (subscription, now) => queue.run(() => void statements.hasten.run({ subscription, now })),
     hastenOne: (subscription, now) =>
-      queue.run(() => Number(statements.hastenOne.run({ subscription, now }).changes) > 0, false),
+      queue.run(() => Number(statements.hastenOne.run({ subscription, now }).changes) > 0, "soft"),
     shiftTimes: (by) =>
       queue.run(() => {
         statements.shiftDue.run({ due: by.due, age: by.age });

@@ -60,6 +60,9 @@ const SQL = {
     RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
       may_have_arrived`,
 
+  unlease: `UPDATE deliveries SET state = 'pending', lease_until = NULL
+    WHERE id = ? AND fence = ? AND state = 'delivering'`,
+
   // what a lease is about
   eventOfLease: "SELECT body, type, severity, time, id AS event_id FROM events WHERE seq = ?",
   itemsOfLead: `SELECT d.id, e.body FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq

@@ -30,6 +30,8 @@ export interface RelayStore {
   /** When the next delivery of a subscription is due; undefined when none waits. */
   nextDue(subscription: string): number | undefined;
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
+  /** Gives back leases that were not used. */
+  unlease(leases: readonly Lease[]): Promise<void>;
   /** Reads what a lease is about, see `Folding.load`. */
   batch(lease: Lease, load: number): Batch;
   endAttempt(end: AttemptEnd): Promise<"recorded" | "stale">;
