@@ -8,6 +8,7 @@ import type { ApiServer, ApiServerOptions } from "../../test/harness/apiserver/t
 import { createCleanup } from "../../test/harness/cleanup.ts";
 import { kubeClient } from "../../test/harness/kube-client.ts";
 import { createManualClock, type ManualClock } from "../../test/harness/manual-clock.ts";
+import { roundTrips } from "../../test/harness/round-trips.ts";
 import { waitFor } from "../../test/harness/wait.ts";
 import { WATCH_IDLE_MS } from "./limits.ts";
 import type { KubeObject } from "./objects.ts";
@@ -94,17 +95,13 @@ async function startRig(
         async () => {
           if (check()) return true;
           await clock.advance(stepMs);
+          await roundTrips(server);
           return check();
         },
         { intervalMs: 5 },
       );
     },
   };
-}
-
-/** Lets requests arrive that are on their way: some of our own have come back meanwhile. */
-async function roundTrips({ url }: ApiServer): Promise<void> {
-  for (let n = 0; n < 5; n += 1) await (await fetch(`${url}/version`)).text();
 }
 
 function pod(name: string, phase = "Pending", nodeName = "n1") {
