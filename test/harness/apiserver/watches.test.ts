@@ -153,10 +153,9 @@ test("a watch can be cut off, and can fall silent with its connection open", asy
   server.faults.dropWatches("nodes");
   await eventually("the cut", cut.ended);
   server.faults.hangWatches();
-  const heard = hung.events.length;
   server.put(pod("a"));
   await new Promise((resolve) => setTimeout(resolve, 1200));
-  assert.equal(hung.events.length, heard);
+  assert.ok(!hung.seen().includes("ADDED a"), "what was said before may still be on its way");
   assert.equal(hung.ended(), false, "not even its time is over");
   server.faults.dropWatches();
   await eventually("the end", hung.ended);
