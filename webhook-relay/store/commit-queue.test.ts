@@ -97,9 +97,11 @@ test("a read-only database is told apart", async (t) => {
 test("what is lazy waits a moment for company, and goes with what is not", async (t) => {
   const { queue, insert, commits } = bench(t);
   const run = (name: string, mode: CommitMode): Promise<void> => queue.run(() => insert(name), mode);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const lazy = [run("a", "lazy"), run("b", "lazy")];
   await run("c", "soft");
   assert.deepEqual(commits, [1], "what is soft does not wait for the disk on behalf of others");
+  t.mock.timers.tick(5);
   await Promise.all(lazy);
   assert.deepEqual(commits, [1, 2]);
   const more = run("d", "lazy");
