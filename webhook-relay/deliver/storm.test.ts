@@ -89,7 +89,7 @@ test("transitions are sent as they come while what lasts is folded, and each ima
 
 test("a window outlasts a restart: nothing is repeated and nothing lost", async (t) => {
   const receiver = await startReceiver(t);
-  const config = `subscriptions:\n${line("one", receiver, ", group: {interval: 1500ms}")}`;
+  const config = `subscriptions:\n${line("one", receiver, ", group: {interval: 5s}")}`;
   const first = await startRig(t, { config });
   await postAll(first, ["a", "b", "c"]);
   await waitFor("the first", () => receiver.requests.length === 1);
