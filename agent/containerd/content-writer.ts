@@ -11,13 +11,7 @@ import {
 import { canceled, connectionLost, isAlreadyExists } from "./errors.ts";
 import { bytesFieldHead } from "./grpc-frames.ts";
 import type { GrpcStream } from "./grpc-stream.ts";
-import {
-  CLOSE_TIMEOUT_MS,
-  COMMIT_TIMEOUT_MS,
-  STREAM_TIMEOUT_MS,
-  WRITE_MESSAGE_BYTES,
-  WRITE_WINDOW_BYTES,
-} from "./limits.ts";
+import { CLOSE_TIMEOUT_MS, COMMIT_TIMEOUT_MS, STREAM_TIMEOUT_MS, WRITE_MESSAGE_BYTES } from "./limits.ts";
 import type { CommitOptions, ContentWriter } from "./types.ts";
 
 /** An ingest that is open on a stream. */
@@ -30,6 +24,8 @@ export class IngestWriter implements ContentWriter {
   readonly #replies: Promise<void>;
   #offset: number;
   #acknowledged: number;
+  /** messages that the operating system does not have in full */
+  #unsent = 0;
   #committed = false;
   #ended = false;
   #failure: ConnectError | undefined;
@@ -76,11 +72,17 @@ export class IngestWriter implements ContentWriter {
       const data = chunk.subarray(at, at + WRITE_MESSAGE_BYTES);
       this.#sendData(data);
       this.#offset += data.length;
-      while (this.#offset - this.#acknowledged > WRITE_WINDOW_BYTES) {
-        await this.#nextChange(STREAM_TIMEOUT_MS);
-        this.#assertUsable();
-      }
+      await this.#allSent();
     }
+  }
+
+  /** Until the operating system has what was sent, which waits for room in containerd's HTTP/2 window. */
+  async #allSent(): Promise<void> {
+    while (this.#unsent > 0) {
+      await this.#nextChange(STREAM_TIMEOUT_MS);
+      this.#assertUsable();
+    }
+    this.#assertUsable();
   }
 
   async commit({ size, digest, labels = {} }: CommitOptions): Promise<"committed" | "exists"> {
@@ -167,7 +169,11 @@ export class IngestWriter implements ContentWriter {
       offset: BigInt(this.#offset),
     });
     const head = toBinary(WriteContentRequestSchema, request);
-    this.#stream.send(head, bytesFieldHead(DATA_FIELD, data.length), data);
+    this.#unsent++;
+    void this.#stream.sendAndWait(head, bytesFieldHead(DATA_FIELD, data.length), data).then(() => {
+      this.#unsent--;
+      this.#changed();
+    });
   }
 }
 

@@ -34,11 +34,29 @@ export class GrpcStream {
 
   /** Sends one message made of `parts`, without copying them; what HTTP/2 cannot take yet is held in memory. */
   send(...parts: readonly Uint8Array[]): void {
-    if (this.#closed || this.#stream.writableEnded || this.#stream.destroyed) return;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#write(parts, () => undefined);
+  }
+
+  /**
+   * Sends one message and resolves when the operating system has all of it: then the parts may be changed. Resolves too
+   * when the call ends before, with the parts perhaps still on their way.
+   */
+  sendAndWait(...parts: readonly Uint8Array[]): Promise<void> {
+    return new Promise((resolve) => this.#write(parts, () => resolve()));
+  }
+
+  #write(parts: readonly Uint8Array[], onSent: () => void): void {
+    if (this.#closed || this.#stream.writableEnded || this.#stream.destroyed) {
+      onSent();
+      return;
+    }
+    const filled = parts.filter((part) => part.length > 0);
+    const length = filled.reduce((sum, part) => sum + part.length, 0);
     this.#stream.cork();
-    this.#stream.write(frameHead(length));
-    for (const part of parts) if (part.length > 0) this.#stream.write(part);
+    this.#stream.write(frameHead(length), filled.length === 0 ? onSent : undefined);
+    for (const [at, part] of filled.entries()) {
+      this.#stream.write(part, at === filled.length - 1 ? onSent : undefined);
+    }
     this.#stream.uncork();
   }
 

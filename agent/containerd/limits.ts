@@ -4,8 +4,6 @@
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Larger chunks are written in messages of this size. */
 export const WRITE_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** Bytes handed to containerd that it has not answered for. */
-export const WRITE_WINDOW_BYTES = 8 * 1024 * 1024;
 /** Messages received ahead of the reader before the stream is paused; containerd reads in messages of 1 MiB. */
 export const READ_AHEAD_MESSAGES = 4;
 /** HTTP/2 window of one stream. */

@@ -8,7 +8,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { createContainerd } from "./client.ts";
 import { isLocked, isUnavailable } from "./errors.ts";
-import { WRITE_WINDOW_BYTES } from "./limits.ts";
 import { collect, digestOf, openedWriter, putBlob, randomBlob, suiteContainerd } from "./testing.ts";
 
 const MIB = 1024 * 1024;
@@ -116,7 +115,7 @@ void describe("a containerd that goes away", () => {
     await putBlob(containerd, randomBlob(1000));
   });
 
-  void test("a containerd that hangs is given no more than a window of bytes", async () => {
+  void test("a containerd that hangs is given no more than its HTTP/2 window takes", async () => {
     const { containerd, node } = suite;
     const blob = randomBlob(30 * MIB);
     const writer = await openedWriter(containerd, blob);
@@ -134,7 +133,7 @@ void describe("a containerd that goes away", () => {
         before = written;
         await sleep(200);
       } while (written !== before);
-      assert.equal(written, WRITE_WINDOW_BYTES);
+      assert.ok(written < 20 * MIB, `${written} bytes written`);
       assert.equal(writer.acknowledged, 0);
     } finally {
       process.kill(node.pid, "SIGCONT");

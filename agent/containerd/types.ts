@@ -68,8 +68,8 @@ export interface ContentWriter {
   /** Bytes that containerd says it has stored. */
   readonly acknowledged: number;
   /**
-   * Hands over the next bytes, in order, without a copy: leave the chunk alone until commit or close. Best about 1 MiB.
-   * Resolves when there is room for more, not when the bytes are stored.
+   * Hands over the next bytes, in order, without a copy. Resolves when they are on their way to containerd and the chunk
+   * may be changed, not when they are stored; once it has rejected, leave the chunk alone. Best about 1 MiB.
    * Rejects when the stream has failed, also because of an earlier chunk, and once the signal has fired.
    */
   write(chunk: Uint8Array): Promise<void>;
