@@ -38,7 +38,7 @@ import { ImageRecorder } from "./transfer/image-recorder.ts";
 import { ImportLeases } from "./transfer/import-leases.ts";
 import { ImportManager } from "./transfer/import-manager.ts";
 import { KeyedLock } from "./transfer/keyed-lock.ts";
-import { PeerConnections } from "./transfer/peer-connections.ts";
+import { agentDialOptions, PeerConnections } from "./transfer/peer-connections.ts";
 import type { OpenBlob } from "./transfer/peer.ts";
 import { Throttle } from "./transfer/throttle.ts";
 import { Unpacker } from "./transfer/unpacker.ts";
@@ -102,8 +102,8 @@ export function createAgent(options: AgentOptions): Agent {
         cas: () => certificatesOf(options.tls()),
         isInUse: (key) => sessions.has(key),
       });
-  const peers = new PeerConnections(options.tls);
-  const openBlob: OpenBlob = (request) => openBlobStream({ ...request, agent: peers.current() });
+  const connections = new PeerConnections(agentDialOptions(options.tls));
+  const openBlob: OpenBlob = (request) => openBlobStream({ ...request, connections, buffers });
   const locks = new KeyedLock();
   const filler = new BlobFiller({
     openBlob,

@@ -25,6 +25,9 @@ export const PAGE_MAX = 1000;
 
 /** Until a source has accepted a connection. */
 export const CONNECT_TIMEOUT_MS = 5_000;
+/** Idle connections kept for the next blob: so many per source, for so long. */
+export const KEPT_CONNECTIONS = 4;
+export const KEPT_CONNECTION_MS = 30_000;
 /** A source that sends nothing for so long is left for the next one. */
 export const IDLE_TIMEOUT_MS = 30_000;
 /** How long a source that has sent a whole blob may take to end its stream. */

@@ -6,6 +6,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { type ExportBlobResponse, ExportBlobResponseSchema } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { BlobDecoder } from "./blob-decoder.ts";
+import { BufferPool } from "./buffer-pool.ts";
+
+function newDecoder(): BlobDecoder {
+  return new BlobDecoder(new BufferPool({ minBytes: 100, maxBytes: 1000, keep: 1 }));
+}
 
 function envelope(body: Uint8Array, flags = 0): Buffer {
   const head = Buffer.alloc(5);
@@ -31,7 +36,7 @@ const STREAM = Buffer.concat([
 describe("the decoder of blob streams", () => {
   for (const step of [1, 2, 3, 4, 5, 6, 7, 64, 299, 305, 313, 100_000]) {
     it(`gives the same messages from chunks of ${step} bytes`, () => {
-      const decoder = new BlobDecoder();
+      const decoder = newDecoder();
       const messages: ExportBlobResponse[] = [];
       for (let at = 0; at < STREAM.byteLength; at += step) {
         assert.equal(decoder.ended, false);
@@ -51,7 +56,7 @@ describe("the decoder of blob streams", () => {
   }
 
   it("keeps messages apart in memory, so that one may be held while others come", () => {
-    const decoder = new BlobDecoder();
+    const decoder = newDecoder();
     const bytes = message({ data: DATA });
     const [first] = [...decoder.decode(bytes.subarray(0, 100)), ...decoder.decode(bytes.subarray(100))];
     decoder.decode(message({ data: Buffer.alloc(300) }).subarray(0, 200));
@@ -66,7 +71,7 @@ describe("the decoder of blob streams", () => {
     };
     const end = envelope(Buffer.from(JSON.stringify({ error, metadata: { "retry-after": ["3"] } })), 2);
     assert.throws(
-      () => new BlobDecoder().decode(end),
+      () => newDecoder().decode(end),
       (thrown: unknown) => {
         assert.ok(thrown instanceof ConnectError);
         assert.equal(thrown.code, Code.DataLoss);
@@ -87,7 +92,7 @@ describe("the decoder of blob streams", () => {
     ["data after the end", Buffer.concat([END, message({ data: DATA })]), Code.Internal],
   ] as const) {
     it(`refuses ${what}`, () => {
-      assert.throws(() => new BlobDecoder().decode(bytes), { code });
+      assert.throws(() => newDecoder().decode(bytes), { code });
     });
   }
 });

@@ -4,6 +4,8 @@ import { endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-c
 
 import { type ExportBlobResponse, ExportBlobResponseSchema } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 
+import type { BufferPool } from "./buffer-pool.ts";
+
 /** Flags (1 byte) and length (4 bytes, big endian) in front of each message. */
 const HEAD_BYTES = 5;
 /** Largest message taken: the contract says 1 MiB of data at most. */
@@ -12,17 +14,22 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /**
  * Decodes the body of an ExportBlob answer in the Connect protocol, chunk by chunk as they come from the socket.
  *
- * A message that spans chunks is put together with one copy, one that does not with none; the bytes of its `data` are a
- * view of that memory, which belongs to the message alone.
+ * Each message is copied once, into memory from the pool; the bytes of its `data` are a view of that memory, which
+ * belongs to the message until it is given back.
  * Source: https://connectrpc.com/docs/protocol#streaming-response
  */
 export class BlobDecoder {
+  readonly #buffers: BufferPool;
   readonly #head = new Uint8Array(HEAD_BYTES);
   #headFilled = 0;
-  /** the part of a message that spans chunks */
+  /** the part of a message that has come so far */
   #body: Uint8Array | undefined;
   #bodyFilled = 0;
   #ended = false;
+
+  constructor(buffers: BufferPool) {
+    this.#buffers = buffers;
+  }
 
   /** The end of the stream has been seen: what was decoded is all there is. */
   get ended(): boolean {
@@ -68,12 +75,10 @@ export class BlobDecoder {
     );
   }
 
-  /** Adds to the message and returns what there is of it: the part itself if that is all of it. */
+  /** Adds to the message and returns what there is of it. */
   #append(part: Uint8Array): Uint8Array {
-    const length = this.#bodyLength();
-    if (part.byteLength === length) return part;
     // Every byte is overwritten before anyone sees it.
-    this.#body ??= Buffer.allocUnsafeSlow(length);
+    this.#body ??= this.#buffers.take(this.#bodyLength());
     this.#body.set(part, this.#bodyFilled);
     this.#bodyFilled += part.byteLength;
     return this.#body;

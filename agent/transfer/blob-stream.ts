@@ -1,41 +1,34 @@
-import http from "node:http";
-import https from "node:https";
-import type { ConnectionOptions } from "node:tls";
-
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { codeFromHttpStatus } from "@connectrpc/connect/protocol-connect";
 
-import { describeError, errorCode } from "../../lib/errors.ts";
+import { describeError } from "../../lib/errors.ts";
 import { AgentService, ExportBlobRequestSchema } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../limits.ts";
-import { readBlobMessages } from "./blob-messages.ts";
+import { BlobReceiver, CONTENT_TYPE } from "./blob-receiver.ts";
+import type { BufferPool } from "./buffer-pool.ts";
+import type { HttpConnection } from "./http-connection.ts";
 import type { BlobMessage, BlobRequest } from "./peer.ts";
+import type { PeerConnections } from "./peer-connections.ts";
 
 /** What to read and how. */
 export interface BlobStreamOptions extends BlobRequest {
-  /** our certificate and whom to trust; absent for http endpoints, and when `agent` has it */
-  readonly tls?: ConnectionOptions;
+  readonly connections: PeerConnections;
+  /** memory for the data */
+  readonly buffers: BufferPool;
   /** until a connection stands, TLS included, in milliseconds; default CONNECT_TIMEOUT_MS */
   readonly connectTimeoutMs?: number;
   /** longest silence of the other side while we wait for it, in milliseconds; default IDLE_TIMEOUT_MS */
   readonly idleTimeoutMs?: number;
-  /**
-   * Keeps connections for the next blob; default: a connection for this blob. For https endpoints an https.Agent made
-   * with the TLS options: Node closes connections whose `checkServerIdentity` came with the request.
-   */
-  readonly agent?: http.Agent;
 }
 
 const PATH = `/${AgentService.typeName}/${AgentService.method.exportBlob.name}`;
-const CONTENT_TYPE = "application/connect+proto";
 
 /**
  * Calls ExportBlob of another agent in the Connect protocol over HTTP/1.1 and yields what arrives: the blob's size, then
- * its bytes from the offset on, each piece in memory of its own.
+ * its bytes from the offset on, each piece in memory that is its own until the next one is asked for.
  *
- * Speaks the protocol itself: a general client copies more, has no connect and idle timeouts, and does not end the call
- * when the loop is left. Leaving the loop closes the stream.
+ * Speaks both protocols itself, because this way what arrives is copied once into memory that is used again; a general
+ * client takes new memory for it three times over. Leaving the loop closes the stream.
  *
  * @throws ConnectError the other agent's own; unavailable when it cannot be reached, breaks off or is not trusted;
  * deadline_exceeded when it falls silent; canceled when the signal fires
@@ -44,101 +37,63 @@ export async function* openBlobStream(
   options: BlobStreamOptions,
 ): AsyncGenerator<BlobMessage, void, undefined> {
   try {
-    if (options.signal.aborted) throw options.signal.reason;
-    const response = await openResponse(options);
+    options.signal.throwIfAborted();
+    const { connection, receiver } = await request(options);
     try {
-      checkHead(response, options.endpoint);
-      yield* readBlobMessages(response, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
+      yield* receiver.messages(options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
     } finally {
-      // Only a response that was read to its end leaves a connection that can be used again.
-      if (!response.complete) response.destroy();
+      if (receiver.isReusable) options.connections.keep(options.endpoint, connection);
+      else connection.destroy();
     }
   } catch (error) {
     throw toConnectError(error, options);
   }
 }
 
-/** Sends the request and waits for the response's head. */
-function openResponse(options: BlobStreamOptions): Promise<http.IncomingMessage> {
-  return sendRequest(options).catch((error: unknown) => {
-    // The other side may close a kept connection at the very moment that it is used again.
-    if (error instanceof StaleConnectionError) return sendRequest(options);
-    throw error;
-  });
+/** A request that is on its way. */
+interface Request {
+  readonly connection: HttpConnection;
+  readonly receiver: BlobReceiver;
 }
 
-/** A connection that was kept from an earlier stream was closed before it brought an answer. */
-class StaleConnectionError extends Error {
-  override readonly name = "StaleConnectionError";
+async function request(options: BlobStreamOptions): Promise<Request> {
+  const { endpoint, signal, connections, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const kept = connections.take(endpoint);
+  if (kept !== undefined) {
+    const begun = send(kept, options);
+    if (await begun.receiver.hasAnswer(connectTimeoutMs)) return begun;
+    // closed by the other side at the very moment that it was used again, or the other side is gone
+    kept.destroy();
+    signal.throwIfAborted();
+  }
+  return send(await connections.dial({ endpoint, signal, timeoutMs: connectTimeoutMs }), options);
 }
 
-async function sendRequest(options: BlobStreamOptions): Promise<http.IncomingMessage> {
-  const { endpoint, connectTimeoutMs = CONNECT_TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS } = options;
-  const url = new URL(PATH, endpoint);
-  const body = requestBody(options);
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-  const outgoing = (url.protocol === "https:" ? https : http).request(url, {
-    ...options.tls,
-    agent: options.agent ?? false,
-    method: "POST",
-    signal: options.signal,
-    headers: {
-      "content-type": CONTENT_TYPE,
-      "connect-protocol-version": "1",
-      "content-length": body.byteLength,
-    },
-  });
-  let timer = setTimeout(() => {
-    const message = `no connection to ${endpoint} within ${connectTimeoutMs / 1000} s`;
-    outgoing.destroy(new ConnectError(message, Code.Unavailable));
-  }, connectTimeoutMs);
-  let answered = false;
-  // Called when the request is with the operating system, so that the connection stands.
-  outgoing.end(body, () => {
-    clearTimeout(timer);
-    if (answered) return;
-    timer = setTimeout(() => {
-      const message = `${endpoint} has not answered for ${idleTimeoutMs / 1000} s`;
-      outgoing.destroy(new ConnectError(message, Code.DeadlineExceeded));
-    }, idleTimeoutMs);
-  });
-  outgoing.on("response", (response) => {
-    answered = true;
-    resolve(response);
-  });
-  outgoing.on("error", (error) => {
-    const stale = outgoing.reusedSocket && ["ECONNRESET", "EPIPE"].includes(errorCode(error));
-    reject(stale ? new StaleConnectionError("a kept connection was closed", { cause: error }) : error);
-  });
-  return promise.finally(() => clearTimeout(timer));
+function send(connection: HttpConnection, options: BlobStreamOptions): Request {
+  const { endpoint, buffers, signal } = options;
+  const receiver = new BlobReceiver({ endpoint, connection, buffers });
+  connection.exchange(requestBytes(options), receiver, signal);
+  return { connection, receiver };
 }
 
-/** The one message of the request, in its envelope. */
-function requestBody({ digest, offset, imageDigest, grant }: BlobRequest): Buffer {
+/** The request with its one message in its envelope. */
+function requestBytes({ endpoint, digest, offset, imageDigest, grant }: BlobRequest): Buffer {
   const message = toBinary(
     ExportBlobRequestSchema,
     create(ExportBlobRequestSchema, { digest, offset: BigInt(offset), imageDigest, grant }),
   );
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.byteLength, 1);
-  return Buffer.concat([head, message]);
-}
-
-function checkHead(response: http.IncomingMessage, endpoint: string): void {
-  const { statusCode = 0, headers } = response;
-  if (statusCode !== 200) {
-    throw new ConnectError(
-      `${endpoint} answered with HTTP status ${statusCode}`,
-      codeFromHttpStatus(statusCode),
-    );
-  }
-  const type = headers["content-type"] ?? "none";
-  if (type !== CONTENT_TYPE) {
-    throw new ConnectError(
-      `${endpoint} answered with content type ${type}, not ${CONTENT_TYPE}`,
-      Code.Internal,
-    );
-  }
+  const envelope = Buffer.alloc(5);
+  envelope.writeUInt32BE(message.byteLength, 1);
+  const head = [
+    `POST ${PATH} HTTP/1.1`,
+    `host: ${new URL(endpoint).host}`,
+    `content-type: ${CONTENT_TYPE}`,
+    "connect-protocol-version: 1",
+    `content-length: ${envelope.byteLength + message.byteLength}`,
+    "",
+    "",
+  ];
+  return Buffer.concat([Buffer.from(head.join("\r\n")), envelope, message]);
 }
 
 function toConnectError(error: unknown, { endpoint, signal }: BlobRequest): ConnectError {

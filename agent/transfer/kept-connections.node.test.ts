@@ -1,40 +1,63 @@
 import assert from "node:assert/strict";
-import https from "node:https";
-import { it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
 import { ROLES } from "../../lib/roles.ts";
-import { collect, createTestPki, dialOptions, eventually, startFakeAgent } from "../rpc/fake-agent.ts";
+import type { TlsMaterial } from "../../lib/tls.ts";
+import {
+  collect,
+  createTestPki,
+  eventually,
+  type FakeAgent,
+  startFakeAgent,
+  type TestPki,
+} from "../rpc/fake-agent.ts";
 import { openBlobStream } from "./blob-stream.ts";
+import { BufferPool } from "./buffer-pool.ts";
+import { agentDialOptions, PeerConnections } from "./peer-connections.ts";
 
-// Deno's https.Agent keeps no connections: there each blob has one of its own
-it("a kept connection is used again, and another one when that was closed meanwhile", async () => {
-  const pki = await createTestPki();
-  const source = await startFakeAgent({ tls: await pki.issue(ROLES.agent) });
-  const agent = new https.Agent({ keepAlive: true, ...dialOptions(await pki.issue(ROLES.agent)) });
+const buffers = new BufferPool({ minBytes: 1, maxBytes: 2_000_000, keep: 4 });
+
+function read(connections: PeerConnections, endpoint: string) {
   const { signal } = new AbortController();
-  const read = () =>
-    collect(
-      openBlobStream({
-        endpoint: source.url,
-        digest: "count",
-        offset: 2,
-        imageDigest: "",
-        grant: "",
-        signal,
-        agent,
-      }),
-    );
-  await read();
-  await read();
-  assert.equal(source.server.connections(), 1);
-  await eventually(() => Object.keys(agent.freeSockets).length === 1, "the connection is free again");
-  const [kept] = Object.values(agent.freeSockets).flat();
-  assert.ok(kept !== undefined);
-  // the connection breaks in the same moment that it is taken for the next blob
-  const again = read();
-  kept.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
-  assert.equal((await again).length, 3);
-  agent.destroy();
-  await eventually(() => source.server.connections() === 0, "no connection is left");
-  await source.close();
+  const request = { endpoint, digest: "count", offset: 3, imageDigest: "", grant: "", signal };
+  return openBlobStream({ ...request, connections, buffers });
+}
+
+// under Deno a server keeps no connection whose socket was handed to it
+describe("connections that are kept for the next blob", () => {
+  let pki: TestPki;
+  let source: FakeAgent;
+  let material: TlsMaterial | undefined;
+  let connections: PeerConnections;
+  before(async () => {
+    pki = await createTestPki();
+    source = await startFakeAgent({ tls: await pki.issue(ROLES.agent) });
+    material = await pki.issue(ROLES.agent);
+    connections = new PeerConnections(agentDialOptions(() => material));
+  });
+  after(async () => {
+    connections.close();
+    await source.close();
+  });
+
+  it("are used again, and not shared", async () => {
+    await collect(read(connections, source.url));
+    await collect(read(connections, source.url));
+    assert.equal(source.server.connections(), 1);
+    const both = [read(connections, source.url), read(connections, source.url)];
+    for (const stream of both) await stream.next();
+    assert.equal(source.server.connections(), 2);
+    await Promise.all(both.map(collect));
+  });
+
+  it("are closed once the certificate is another one, after what runs on them has ended", async () => {
+    await collect(read(connections, source.url));
+    const running = read(connections, source.url);
+    await running.next();
+    material = await pki.issue(ROLES.agent);
+    await collect(running);
+    await eventually(() => source.server.connections() === 0, "the former one is closed");
+    await collect(read(connections, source.url));
+    assert.equal(source.server.connections(), 1);
+  });
 });

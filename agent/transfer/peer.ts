@@ -14,7 +14,10 @@ export interface BlobRequest {
   readonly signal: AbortSignal;
 }
 
-/** First the blob's size, then its bytes from the offset on. */
+/**
+ * First the blob's size, then its bytes from the offset on; the memory of `data` is used again once the next message is
+ * asked for.
+ */
 export type BlobMessage = { readonly size: number } | { readonly data: Uint8Array };
 
 /** Opens a stream; errors are ConnectErrors of the peer, or unavailable and deadline_exceeded when it is not there. */
