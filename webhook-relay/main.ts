@@ -12,17 +12,12 @@ import { createLogger, logFormat, type Logger } from "../lib/log.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
 import { toteVersion } from "../lib/version.ts";
 import { readRelayConfig, type RelayConfig } from "./config.ts";
-import { readTextFile } from "./files.ts";
-import { Follower } from "./follow.ts";
-import { refuseUnlessController, startRelayServer } from "./http-server.ts";
+import { followServerTls, followSubscriptions, followTokens } from "./followers.ts";
+import { refuseUnlessController, startRelayServer, type RelayServer } from "./http-server.ts";
 import { Redactor } from "./redact.ts";
 import { createRelay, type Relay } from "./relay.ts";
-import { loadServerTls } from "./server-tls.ts";
 import { sinkTypes, type SinkFactories } from "./sinks/make-sink.ts";
 import { createWebhookSink } from "./sinks/webhook/webhook-sink.ts";
-import { loadSubscriptions } from "./subscriptions/load.ts";
-import { secretsOf } from "./subscriptions/secrets.ts";
-import { loadTokens } from "./tokens.ts";
 
 /** How long requests under way have at the end, in milliseconds. */
 const REQUESTS_GRACE_MS = 2_000;
@@ -57,6 +52,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   });
   try {
     await run(config, logger, redactor, onShutdownSignal());
+    logger.info("relay stopped");
     return 0;
   } catch (error) {
     process.stderr.write(`tote webhook-relay: ${redactor.redact(describeError(error))}\n`);
@@ -70,68 +66,23 @@ async function run(
   redactor: Redactor,
   stop: AbortSignal,
 ): Promise<void> {
-  const common = { clock: systemClock, intervalMs: config.reloadIntervalMs };
-  const tokens = await Follower.open(
-    {
-      ...common,
-      async load(signal) {
-        const loaded = await loadTokens(config.tokenFiles, readTextFile, signal);
-        redactor.learn(loaded.value.secrets);
-        return loaded;
-      },
-      onChange: () => logger.info("tokens reloaded"),
-      onError: (error) => logger.error("tokens not reloaded, the old ones stay valid", { error }),
-      onGood: () => logger.info("token files are good again"),
-    },
-    stop,
-  );
+  const context = { config, logger, redactor, signal: stop };
   let relay: Relay | undefined;
-  const subscriptions = await Follower.open(
-    {
-      ...common,
-      async load(signal) {
-        const options = { file: config.configFile, types: sinkTypes(SINKS) };
-        const loaded = await loadSubscriptions(options, readTextFile, signal);
-        redactor.learn(loaded.value.flatMap(secretsOf));
-        return loaded;
-      },
-      onChange(value) {
-        logger.info("configuration reloaded", { subscriptions: value.length });
-        relay?.metrics.reloaded(true, Date.now());
-        relay?.apply(value).catch((error: unknown) => logger.error("configuration not applied", { error }));
-      },
-      onError(error) {
-        logger.error("configuration not reloaded, the old one stays in force", { error });
-        relay?.metrics.reloaded(false, Date.now());
-      },
-      onGood() {
-        logger.info("configuration is good again");
-        relay?.metrics.reloaded(true, Date.now());
-      },
-    },
-    stop,
-  );
-  const { tls } = config;
-  const certificates =
-    tls === undefined
-      ? undefined
-      : await Follower.open(
-          {
-            ...common,
-            load: (signal) => loadServerTls(tls, readTextFile, signal),
-            onChange(material) {
-              server.updateTls(material);
-              logger.info("certificates reloaded");
-            },
-            onError: (error) =>
-              logger.error("certificates not reloaded, the old ones stay in use", { error }),
-            onGood: () => logger.info("certificate files are good again"),
-          },
-          stop,
-        );
+  let server: RelayServer | undefined;
+  const tokens = await followTokens(context);
+  const subscriptions = await followSubscriptions(context, sinkTypes(SINKS), {
+    onChange: (value) =>
+      void relay
+        ?.apply(value)
+        .catch((error: unknown) => logger.error("configuration not applied", { error })),
+    onLook: (isGood) => relay?.metrics.reloaded(isGood, Date.now()),
+  });
+  const certificates = await followServerTls(context, (material) => server?.updateTls(material));
 
+  // what was begun is ended in reverse order, also when something after it cannot begin
+  await using begun = new AsyncDisposableStack();
   const registry = new Registry();
-  relay = createRelay({
+  const running = createRelay({
     dataDir: config.dataDir,
     retention: config.retention,
     sinks: SINKS,
@@ -145,45 +96,45 @@ async function run(
     redactor,
     ...(config.requireClientCert && { refusePeer: refuseUnlessController }),
   });
+  begun.defer(() => running.stop(config.shutdownTimeoutMs));
+  relay = running;
   relay.metrics.reloaded(true, Date.now());
-  relay.metrics.storeWritable(true);
-  const ended = new AbortController();
-  const running = relay;
   const health = await startHealthServer({
     ...config.metricsAddr,
     registry,
     readiness: () => running.readiness(),
   });
-  const server = await startRelayServer({
+  begun.defer(() => health.close());
+  const listening = await startRelayServer({
     listen: config.listen,
     app: relay.app,
     tls: certificates?.current,
   });
+  begun.defer(() => listening.close(REQUESTS_GRACE_MS));
+  server = listening;
   await relay.apply(subscriptions.current);
-  const version = await toteVersion();
   logger.info("relay started", {
-    version,
+    version: await toteVersion(),
     address: server.address,
     metrics: health.address,
     subscriptions: subscriptions.current.length,
   });
-  if (tls === undefined) logger.warn("no TLS: whoever can listen in can read tokens and events");
+  if (config.tls === undefined) logger.warn("no TLS: whoever can listen in can read tokens and events");
 
+  const ended = new AbortController();
   const background = Promise.all([
     relay.run(ended.signal),
     tokens.run(ended.signal),
     subscriptions.run(ended.signal),
     certificates?.run(ended.signal),
   ]);
+  begun.defer(async () => {
+    logger.info("relay stops");
+    running.retire();
+    ended.abort();
+    await background;
+  });
   await Promise.race([untilAborted(stop), background]);
-  logger.info("relay stops");
-  relay.retire();
-  ended.abort();
-  await background;
-  await server.close(REQUESTS_GRACE_MS);
-  await relay.stop(config.shutdownTimeoutMs);
-  await health.close();
-  logger.info("relay stopped");
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

@@ -177,3 +177,17 @@ test("with 100,000 deliveries waiting it is ready within 3 seconds", async (t) =
   assert.ok(passed < Math.max(3000, 4 * empty), `${passed} ms against ${empty} ms`);
   rmSync(second.dataDir, { recursive: true });
 });
+
+test("a port that is in use ends the start at once, with its reason and nothing left open", async (t) => {
+  const cleanup = createCleanup(t);
+  const first = await startRelayProcess({ cleanup, config: NOWHERE });
+  const second = await startRelayProcess({
+    cleanup,
+    config: NOWHERE,
+    directory: join(cleanup.directory(), "second"),
+    args: [`--listen=${new URL(first.url).host}`],
+    isReady: false,
+  });
+  assert.deepEqual(await second.exited, { code: 1, signal: null });
+  assert.match(second.logs(), /cannot listen on 127\.0\.0\.1:\d+: the port is in use/);
+});
