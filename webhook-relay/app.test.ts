@@ -140,6 +140,18 @@ test("each route takes exactly the tokens it is for", async (t) => {
     ["GET", "/v1/events/none", ["read", "admin"]],
     ["GET", "/v1/deliveries", ["read", "admin"]],
     ["GET", "/v1/deliveries/1", ["read", "admin"]],
+    ["POST", "/v1/deliveries/1/redeliver", ["admin"]],
+    ["POST", "/v1/replays", ["admin"]],
+    ["GET", "/v1/replays", ["read", "admin"]],
+    ["GET", "/v1/replays/1", ["read", "admin"]],
+    ["POST", "/v1/replays/1/cancel", ["admin"]],
+    ["GET", "/v1/subscriptions", ["read", "admin"]],
+    ["GET", "/v1/subscriptions/one", ["read", "admin"]],
+    ["POST", "/v1/subscriptions/one/test", ["admin"]],
+    ["POST", "/v1/subscriptions/one/enable", ["admin"]],
+    ["POST", "/v1/subscriptions/one/disable", ["admin"]],
+    ["POST", "/v1/subscriptions:match", ["read", "admin"]],
+    ["GET", "/openapi.json", ["ingest", "read", "admin"]],
   ];
   for (const [method, path, allowed] of cells) {
     const options = method === "POST" ? { body } : {};

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { Hono } from "hono";
 import { routePath } from "hono/route";
 
+import type { Clock } from "../lib/clock.ts";
 import { describeError, InvalidValueError } from "../lib/errors.ts";
 import type { Readiness } from "../lib/health-server.ts";
 import type { Logger } from "../lib/log.ts";
@@ -11,7 +12,10 @@ import { REFUSED_RETRY_AFTER_S } from "./limits.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import { ingestRoutes } from "./routes/ingest.ts";
 import { openRoutes } from "./routes/open.ts";
+import { openApiRoutes } from "./routes/openapi.ts";
 import { queryRoutes } from "./routes/query.ts";
+import { replayRoutes } from "./routes/replays.ts";
+import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { StoreError } from "./store/database.ts";
 import type { TokenSet } from "./tokens.ts";
 
@@ -24,6 +28,7 @@ export interface AppOptions {
   readonly readiness: () => Readiness;
   /** see `OpenOptions` */
   readonly publicKeys: () => readonly Uint8Array[];
+  readonly clock: Clock;
   readonly metrics: RelayMetrics;
   readonly logger: Logger;
   /** see `IngestOptions`; default: nobody is refused */
@@ -44,6 +49,9 @@ export function createApp(options: AppOptions): Hono {
   app.route("/", openRoutes(options));
   app.route("/", ingestRoutes({ ...options, refusePeer }));
   app.route("/", queryRoutes(options));
+  app.route("/", replayRoutes(options));
+  app.route("/", subscriptionRoutes(options));
+  app.route("/", openApiRoutes(options));
   app.notFound((context) => context.json({ error: `there is nothing at ${context.req.path}` }, 404));
   app.onError((error, context) => answerError(error, context, options.logger));
   return app;
@@ -58,7 +66,10 @@ const DEFAULT_HEADERS = {
 } as const;
 
 function answerError(error: Error, context: Context, logger: Logger): Response {
-  if (error instanceof InvalidValueError) return context.json({ error: error.message }, 400);
+  if (error instanceof InvalidValueError) {
+    const message = error.message.slice(error.field.length + 2);
+    return context.json({ error: error.message, details: [{ path: error.field, message }] }, 400);
+  }
   if (error instanceof RefusedError || error instanceof StoreError) {
     context.header("retry-after", String(REFUSED_RETRY_AFTER_S));
     return context.json({ error: describeError(error) }, 503);

@@ -48,6 +48,8 @@ export interface SubscriptionStatus {
   readonly health: SubscriptionHealth;
   readonly pending: number;
   readonly delivering: number;
+  /** part of the message of another delivery that is not out yet */
+  readonly folded: number;
   readonly dead: number;
   /** when the oldest delivery that is not out was accepted, milliseconds since 1970 */
   readonly oldestPendingAt: number | undefined;
@@ -59,4 +61,6 @@ export interface MatchResult {
   readonly matches: boolean;
   /** "" when it matches, else the part of the filter that does not */
   readonly because: string;
+  /** it is off: what matches waits until somebody switches it on */
+  readonly isDisabled: boolean;
 }

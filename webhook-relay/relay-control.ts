@@ -19,6 +19,8 @@ export interface RelayControlOptions {
   readonly clock: Clock;
   /** an id that was never given before, without "." */
   readonly randomId: () => string;
+  /** keeps secrets out of what is stored */
+  readonly redact: (text: string) => string;
 }
 
 /** Type of the event that a test sends. */
@@ -26,7 +28,7 @@ export const TEST_TYPE = "tote.relay.test";
 
 /** Makes the control of a running relay. */
 export function createRelayControl(options: RelayControlOptions): RelayControl {
-  const { store, dispatcher, replayer, acceptor, clock, randomId } = options;
+  const { store, dispatcher, replayer, acceptor, clock, randomId, redact } = options;
   return {
     events: (query, page) => store.events(query, page),
     event: (id) => store.event(id),
@@ -50,7 +52,9 @@ export function createRelayControl(options: RelayControlOptions): RelayControl {
       const lane = dispatcher.lane(name);
       if (lane === undefined) return false;
       const { current } = lane.health;
-      const next = isEnabled ? afterEnable(current) : afterDisable(current, "operator", reason, clock.now());
+      const next = isEnabled
+        ? afterEnable(current)
+        : afterDisable(current, "operator", redact(reason), clock.now());
       await lane.health.save(next);
       lane.wake();
       return true;
@@ -88,15 +92,21 @@ function statusOf({ resolved, health }: Lane, counts: readonly StateCount[]): Su
     health: health.current,
     pending: ofState("pending")?.count ?? 0,
     delivering: ofState("delivering")?.count ?? 0,
+    folded: ofState("folded")?.count ?? 0,
     dead: ofState("dead")?.count ?? 0,
     oldestPendingAt: ofState("pending")?.oldest,
   };
 }
 
-function matchOf({ resolved }: Lane, event: RelayEvent): MatchResult {
+function matchOf({ resolved, health }: Lane, event: RelayEvent): MatchResult {
   const { name, filter } = resolved.subscription;
   const because = mismatch(filter, event);
-  return { subscription: name, matches: because === "", because };
+  return {
+    subscription: name,
+    matches: because === "",
+    because,
+    isDisabled: health.current.disabledBy !== undefined,
+  };
 }
 
 function testEventFor(name: string, id: string, now: number): RelayEvent {

@@ -128,6 +128,7 @@ export function createRelay(options: RelayOptions): Relay {
     acceptor,
     clock,
     randomId: options.randomId,
+    redact,
   });
   const app = createApp({
     control,
@@ -135,6 +136,7 @@ export function createRelay(options: RelayOptions): Relay {
     tokens,
     readiness: () => readiness,
     publicKeys: () => publicKeys,
+    clock,
     metrics,
     logger: logger.child("http"),
     ...(refusePeer !== undefined && { refusePeer }),

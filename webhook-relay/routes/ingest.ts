@@ -1,14 +1,14 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 
 import type { Acceptor } from "../accept.ts";
 import type { RelayEvent } from "../event/event.ts";
 import { parseEvent } from "../event/validate.ts";
-import { BATCH_MAX_EVENTS, BODY_MAX_BYTES } from "../limits.ts";
+import { BATCH_MAX_EVENTS } from "../limits.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { TokenSet } from "../tokens.ts";
 import { requireRole } from "./auth.ts";
+import { limitBody } from "./body.ts";
 
 /** What the route for events needs. */
 export interface IngestOptions {
@@ -23,40 +23,31 @@ export interface IngestOptions {
 export function ingestRoutes(options: IngestOptions): Hono {
   const { acceptor, tokens, metrics, refusePeer } = options;
   const app = new Hono();
-  app.post(
-    "/v1/events",
-    requireRole(tokens, "ingest"),
-    bodyLimit({
-      maxSize: BODY_MAX_BYTES,
-      onError: (context) =>
-        context.json({ error: `the body is too large, at most ${BODY_MAX_BYTES} bytes are allowed` }, 413),
-    }),
-    async (context) => {
-      const why = refusePeer(context);
-      if (why !== "") return context.json({ error: why }, 403);
-      const body = parseBody(await context.req.text());
-      if (body.kind === "refused") {
-        metrics.event("", "rejected");
-        return context.json({ error: body.error }, 400);
-      }
-      const { values, isBatch } = body;
-      const { events, problems } = parseEvents(values, isBatch);
-      if (problems.length > 0) {
-        for (const value of values) metrics.event(typeOf(value), "rejected");
-        const error = isBatch
-          ? "not all of these are events, so none was taken"
-          : "this is no event, see docs/webhooks.md";
-        return context.json({ error, details: problems.slice(0, MAX_PROBLEMS) }, 400);
-      }
-      const accepted = await acceptor.accept(events);
-      const results = accepted.map(({ id, result }) => ({ id, duplicate: result !== "accepted" }));
-      const status = results.some(({ duplicate }) => !duplicate) ? 202 : 200;
-      const [first] = results;
-      return isBatch || first === undefined
-        ? context.json({ events: results }, status)
-        : context.json(first, status);
-    },
-  );
+  app.post("/v1/events", requireRole(tokens, "ingest"), limitBody(), async (context) => {
+    const why = refusePeer(context);
+    if (why !== "") return context.json({ error: why }, 403);
+    const body = parseBody(await context.req.text());
+    if (body.kind === "refused") {
+      metrics.event("", "rejected");
+      return context.json({ error: body.error }, 400);
+    }
+    const { values, isBatch } = body;
+    const { events, problems } = parseEvents(values, isBatch);
+    if (problems.length > 0) {
+      for (const value of values) metrics.event(typeOf(value), "rejected");
+      const error = isBatch
+        ? "not all of these are events, so none was taken"
+        : "this is no event, see docs/webhooks.md";
+      return context.json({ error, details: problems.slice(0, MAX_PROBLEMS) }, 400);
+    }
+    const accepted = await acceptor.accept(events);
+    const results = accepted.map(({ id, result }) => ({ id, duplicate: result !== "accepted" }));
+    const status = results.some(({ duplicate }) => !duplicate) ? 202 : 200;
+    const [first] = results;
+    return isBatch || first === undefined
+      ? context.json({ events: results }, status)
+      : context.json(first, status);
+  });
   return app;
 }
 

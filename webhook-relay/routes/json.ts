@@ -1,4 +1,5 @@
-import type { AttemptView, DeliveryView, EventView } from "../store/views.ts";
+import type { MatchResult } from "../control.ts";
+import type { AttemptView, DeliveryView, EventView, ReplayView } from "../store/views.ts";
 
 /** An event as the API shows it. */
 export function eventJson(view: EventView): object {
@@ -44,6 +45,35 @@ export function attemptJson(view: AttemptView): object {
     excerpt: view.excerpt,
     retryAfterMs: view.retryAfterMs ?? null,
   };
+}
+
+/** A replay as the API shows it. */
+export function replayJson(view: ReplayView): object {
+  const { query } = view;
+  return {
+    id: view.id,
+    state: view.state,
+    filter: {
+      subscription: query.subscription ?? null,
+      state: query.state ?? null,
+      event: query.eventId ?? null,
+      type: query.type ?? null,
+      namespace: query.namespace ?? null,
+      incident: query.incident ?? null,
+      since: timeJson(query.since),
+      until: timeJson(query.until),
+    },
+    ratePerSecond: view.perSecond,
+    replayed: view.replayed,
+    createdAt: timeJson(view.createdAt),
+    endedAt: timeJson(view.endedAt),
+  };
+}
+
+/** Whether a subscription wants an event, as the API shows it. */
+export function matchJson(match: MatchResult): object {
+  const { subscription, matches, because, isDisabled } = match;
+  return { subscription, matches, because, disabled: isDisabled };
 }
 
 /** Milliseconds since 1970 as RFC 3339; null for none. */

@@ -12,7 +12,8 @@ import {
 
 const PAGE_PARAMETERS = ["limit", "cursor"] as const;
 const EVENT_PARAMETERS = ["type", "namespace", "incident", "since", "until"] as const;
-const DELIVERY_PARAMETERS = ["subscription", "state", "event", ...EVENT_PARAMETERS] as const;
+/** What deliveries can be filtered by. */
+export const DELIVERY_FILTERS = ["subscription", "state", "event", ...EVENT_PARAMETERS] as const;
 
 /** Longest value of a parameter, in characters. */
 const VALUE_MAX_CHARS = 512;
@@ -31,7 +32,7 @@ export function readEventQuery(context: Context): EventQuery {
  * @throws InvalidValueError that names the parameter
  */
 export function readDeliveryQuery(context: Context): DeliveryQuery {
-  return toDeliveryQuery(readValues(context, [...DELIVERY_PARAMETERS, ...PAGE_PARAMETERS]));
+  return toDeliveryQuery(readValues(context, [...DELIVERY_FILTERS, ...PAGE_PARAMETERS]));
 }
 
 /**
@@ -63,6 +64,15 @@ export function readPage(context: Context): PageRequest {
     );
   }
   return { limit: limit === undefined ? PAGE_DEFAULT : Number(limit), cursor };
+}
+
+/**
+ * Reads the parameters of a list that has no filter.
+ * @throws InvalidValueError that names the parameter
+ */
+export function readPageOnly(context: Context): PageRequest {
+  readValues(context, PAGE_PARAMETERS);
+  return readPage(context);
 }
 
 /**
