@@ -3,7 +3,7 @@ import { realpathSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-import type { CommandContext } from "./lib/certs-command.ts";
+import type { DoctorContext } from "./controller/doctor/main.ts";
 import { describeError } from "./lib/errors.ts";
 import { defineFlags, parseFlags } from "./lib/flags.ts";
 import type { Environment } from "./lib/flags.ts";
@@ -14,10 +14,12 @@ const HELP = `usage: tote [command] [flags]
 Emergency image salvage for Kubernetes: moves images node to node when the registry is gone.
 
 commands:
-  controller  watch the cluster and have images moved; the same as no command at all
-  agent       run the agent of one node
-  certs       make a CA and certificates for every role
-  version     print the version, with --json as JSON
+  controller     watch the cluster and have images moved; the same as no command at all
+  agent          run the agent of one node
+  webhook-relay  take the controller's events and deliver them to webhooks
+  doctor         check what tote needs in a cluster
+  certs          make a CA and certificates for every role
+  version        print the version, with --json as JSON
 
 tote <command> --help lists the flags of a command.
 `;
@@ -30,7 +32,7 @@ tote <command> --help lists the flags of a command.
 export async function main(
   argv: readonly string[],
   env: Environment,
-  context: CommandContext,
+  context: DoctorContext,
 ): Promise<number> {
   const [command = "", ...rest] = argv;
   switch (command) {
@@ -39,6 +41,14 @@ export async function main(
     case "agent": {
       const agent = await import("./agent/main.ts");
       return agent.main(rest, env);
+    }
+    case "webhook-relay": {
+      const relay = await import("./webhook-relay/main.ts");
+      return relay.main(rest, env);
+    }
+    case "doctor": {
+      const doctor = await import("./controller/doctor/main.ts");
+      return doctor.main(rest, env, context);
     }
     case "certs": {
       const { runCertsCommand } = await import("./lib/certs-command.ts");
@@ -54,7 +64,7 @@ export async function main(
     default:
       if (command === "" || command.startsWith("-")) return runController(argv, env);
       context.printError(
-        `tote: ${JSON.stringify(command)} is not a command, must be controller, agent, certs or version, see tote --help\n`,
+        `tote: ${JSON.stringify(command)} is not a command, must be controller, agent, webhook-relay, doctor, certs or version, see tote --help\n`,
       );
       return 2;
   }
@@ -67,7 +77,7 @@ async function runController(argv: readonly string[], env: Environment): Promise
 
 const VERSION_FLAGS = defineFlags({ json: { kind: "boolean", help: "print JSON" } });
 
-async function printVersion(argv: readonly string[], context: CommandContext): Promise<number> {
+async function printVersion(argv: readonly string[], context: DoctorContext): Promise<number> {
   const parsed = parseFlags(VERSION_FLAGS, argv, {});
   if (parsed.kind === "error") {
     context.printError(`tote version: ${parsed.message}\n`);
@@ -94,6 +104,7 @@ if (isMainModule()) {
       print: (text) => void process.stdout.write(text),
       printError: (text) => void process.stderr.write(text),
       now: () => Date.now(),
+      isTerminal: process.stdout.isTTY,
     });
   } catch (error) {
     process.stderr.write(`tote: ${describeError(error)}\n`);

@@ -35,7 +35,7 @@ describe("tote", () => {
     for (const word of ["--help", "-h", "help"]) {
       const { code, out } = await run(word);
       assert.equal(code, 0);
-      for (const command of ["controller", "agent", "certs", "version"])
+      for (const command of ["controller", "agent", "webhook-relay", "doctor", "certs", "version"])
         assert.match(out, new RegExp(`^  ${command} `, "m"));
     }
   });
@@ -44,13 +44,22 @@ describe("tote", () => {
     assert.deepEqual(await run("dance"), {
       code: 2,
       out: "",
-      err: 'tote: "dance" is not a command, must be controller, agent, certs or version, see tote --help\n',
+      err: 'tote: "dance" is not a command, must be controller, agent, webhook-relay, doctor, certs or version, see tote --help\n',
     });
   });
 
   it("hands flags on to certs and agent", async () => {
     assert.match((await run("certs", "--help")).out, /^usage: tote certs/);
     assert.match((await run("certs", "--colour")).err, /^tote certs: --colour: unknown flag/);
+  });
+
+  it("hands flags on to doctor", async () => {
+    const { code, out } = await run("doctor", "--help");
+    assert.equal(code, 0);
+    assert.match(out, /^usage: tote doctor/);
+    const bad = await run("doctor", "--output", "xml");
+    assert.equal(bad.code, 2);
+    assert.match(bad.err, /^tote doctor: --output: "xml" is not allowed/);
   });
 
   it("runs as a program, with the exit code of the command", () => {

@@ -1,0 +1,38 @@
+import { TOTE_PATH } from "./image-file.ts";
+
+/** What runs, and as whom: the Dockerfile says the same, which a test compares. */
+export interface ImageConfig {
+  /** "uid:gid" */
+  readonly user: string;
+  readonly workingDirectory: string;
+  readonly entrypoint: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** by name, see the OCI image specification, "Annotations" */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * The options that Node is started with; a line of `#!` holds one word after the program. Young objects of transfers
+ * and of large lists die young: with a small space for them the services need tens of megabytes less.
+ */
+export const NODE_OPTION = "--max-semi-space-size=8";
+
+/** Nobody in particular; the agent alone is started as root, by the chart. */
+export const NONROOT_ID = 65_532;
+
+/** The configuration of the image of a version. */
+export function imageConfig(version: string): ImageConfig {
+  return {
+    user: `${NONROOT_ID}:${NONROOT_ID}`,
+    workingDirectory: "/",
+    entrypoint: [`/${TOTE_PATH}`],
+    environment: { PATH: "/usr/local/bin" },
+    labels: {
+      "org.opencontainers.image.title": "tote",
+      "org.opencontainers.image.description":
+        "Emergency image salvage for Kubernetes: moves images node to node when the registry is gone",
+      "org.opencontainers.image.licenses": "MIT",
+      "org.opencontainers.image.version": version,
+    },
+  };
+}
