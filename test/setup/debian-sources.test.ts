@@ -69,4 +69,5 @@ void test("another suite is read from the same mirror with the same keys", () =>
     "Types: deb\nURIs: http://mirror.example/debian\nSuites: sid\nComponents: main\n" +
       "Signed-By: \n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n",
   );
+  assert.match(sourceOfSuite(source, "sid", "deb-src"), /^Types: deb-src\nURIs: /);
 });

@@ -60,10 +60,13 @@ export function mainArchive(sources: readonly DebianSource[], codename: string):
   return sources.find(({ suites, components }) => suites.includes(codename) && components.includes("main"));
 }
 
+/** What apt fetches: binary packages, or sources. */
+export type SourceType = "deb" | "deb-src";
+
 /** A .sources file that reads another suite from the mirrors of a source, checked with the same keys. */
-export function sourceOfSuite(source: DebianSource, suite: string): string {
+export function sourceOfSuite(source: DebianSource, suite: string, type: SourceType = "deb"): string {
   const fields = [
-    "Types: deb",
+    `Types: ${type}`,
     `URIs: ${source.uris.join(" ")}`,
     `Suites: ${suite}`,
     "Components: main",

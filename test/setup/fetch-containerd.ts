@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { harnessConfig } from "../harness/config.ts";
-import { CommandError, run } from "../harness/run.ts";
-import { mainArchive, parseSources, sourceOfSuite } from "./debian-sources.ts";
-import type { DebianSource } from "./debian-sources.ts";
+import { run } from "../harness/run.ts";
+import { privateApt } from "./private-apt.ts";
 
 /** A containerd unpacked from another Debian suite. */
 export interface FetchedContainerd {
@@ -16,7 +15,6 @@ export interface FetchedContainerd {
 
 /** where Debian has each release line */
 const suites = { "1.7": "trixie", "2.1": "sid" } as const;
-const downloadTimeoutMs = 600_000;
 
 /**
  * Fetches containerd 1.7 (trixie) or 2.1 (sid) into ~/.cache/tote-test, once; the machine's own apt is left alone.
@@ -41,74 +39,11 @@ export async function fetchContainerd(line: "1.7" | "2.1", signal?: AbortSignal)
 }
 
 async function unpack(suite: string, scratch: string, signal: AbortSignal | undefined): Promise<void> {
-  const parts = join(scratch, "sources");
-  for (const path of [
-    parts,
-    join(scratch, "lists", "partial"),
-    join(scratch, "cache", "archives", "partial"),
-  ]) {
-    await mkdir(path, { recursive: true });
-  }
-  await writeFile(join(parts, "suite.sources"), sourceOfSuite(await ownArchive(), suite));
-  const options = [
-    ["Dir::Etc::sourcelist", "/dev/null"],
-    ["Dir::Etc::sourceparts", parts],
-    // pins and a default release are about the machine's own suite
-    ["Dir::Etc::preferences", "/dev/null"],
-    ["Dir::Etc::preferencesparts", "/dev/null"],
-    ["APT::Default-Release", ""],
-    ["Dir::State::Lists", join(scratch, "lists")],
-    ["Dir::Cache", join(scratch, "cache")],
-    // the sandbox user of apt may not write here
-    ["APT::Sandbox::User", "root"],
-    ["Acquire::Languages", "none"],
-    ["APT::Update::Error-Mode", "any"],
-  ].flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  const settings = { signal, cwd: scratch, timeoutMs: downloadTimeoutMs };
-  try {
-    await run("apt-get", [...options, "-q", "update"], settings);
-  } catch (error) {
-    throw withKeyAdvice(error, suite);
-  }
-  await run("apt-get", [...options, "-q", "download", "containerd"], settings);
+  const apt = await privateApt({ suite, scratch, signal });
+  await apt.get("download", "containerd");
   const archive = (await readdir(scratch)).find((name) => name.endsWith(".deb"));
   if (archive === undefined) throw new Error(`apt-get download left no containerd package of ${suite}`);
-  await run("dpkg", ["-x", join(scratch, archive), join(scratch, "package")], settings);
-}
-
-/** The mirror that this machine gets its own release from. */
-async function ownArchive(): Promise<DebianSource> {
-  const codename = /^VERSION_CODENAME=(\S+)$/m.exec(await readFile("/etc/os-release", "utf8"))?.[1] ?? "";
-  const files = ["/etc/apt/sources.list"];
-  const folder = "/etc/apt/sources.list.d";
-  if (existsSync(folder)) files.push(...(await readdir(folder)).map((name) => join(folder, name)));
-  const sources: DebianSource[] = [];
-  for (const file of files) {
-    if (!/\.(?:list|sources)$/.test(file) || !existsSync(file)) continue;
-    sources.push(...parseSources(file, await readFile(file, "utf8")));
-  }
-  const archive = mainArchive(sources, codename);
-  if (archive === undefined) {
-    throw new Error(
-      `no apt source for the main archive of "${codename}" in /etc/apt: other containerd releases come from Debian's suites, so run this on Debian`,
-    );
-  }
-  return archive;
-}
-
-function withKeyAdvice(error: unknown, suite: string): unknown {
-  if (
-    !(error instanceof CommandError) ||
-    !/NO_PUBKEY|not signed|signatures couldn't be verified/.test(error.message)
-  ) {
-    return error;
-  }
-  return new Error(
-    `cannot verify Debian's ${suite} with the keys of this machine: install a newer debian-archive-keyring`,
-    {
-      cause: error,
-    },
-  );
+  await run("dpkg", ["-x", join(scratch, archive), join(scratch, "package")], { signal, cwd: scratch });
 }
 
 async function checkVersion(binDir: string, line: string, signal: AbortSignal | undefined): Promise<string> {

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 
 /** Parts of the tests that need more than the others. */
-export type SystemPart = "test" | "bench" | "matrix";
+export type SystemPart = "test" | "bench" | "matrix" | "cluster" | "kubernetes";
 
 /** One thing that must be on the machine. */
 export interface Requirement {
@@ -16,7 +16,7 @@ export interface Requirement {
   readonly static?: boolean;
 }
 
-/** Everything that tests, demo and bench use beyond npm. */
+/** Everything that tests, demo, bench and cluster use beyond npm; "kubernetes" is for building that. */
 export const requirements: readonly Requirement[] = [
   { part: "test", program: "containerd", debianPackage: "containerd" },
   { part: "test", program: "ctr", debianPackage: "containerd" },
@@ -30,6 +30,15 @@ export const requirements: readonly Requirement[] = [
   { part: "bench", program: "docker-registry", debianPackage: "docker-registry" },
   { part: "matrix", program: "apt-get", debianPackage: "apt" },
   { part: "matrix", program: "dpkg", debianPackage: "dpkg" },
+  { part: "cluster", program: "etcd", debianPackage: "etcd-server" },
+  { part: "cluster", program: "/usr/lib/cni/bridge", debianPackage: "containernetworking-plugins" },
+  { part: "cluster", program: "docker-registry", debianPackage: "docker-registry" },
+  // what Kubernetes is built with; this package alone puts no "go" on PATH
+  { part: "kubernetes", program: "/usr/lib/go-1.19/bin/go", debianPackage: "golang-1.19-go" },
+  { part: "kubernetes", program: "dpkg-source", debianPackage: "dpkg-dev" },
+  { part: "kubernetes", program: "make", debianPackage: "make" },
+  { part: "kubernetes", program: "rsync", debianPackage: "rsync" },
+  { part: "kubernetes", program: "jq", debianPackage: "jq" },
 ];
 
 /** Those requirements of the parts that this machine does not meet; `path` is the value of PATH. */

@@ -1,0 +1,39 @@
+import { join } from "node:path";
+
+import { harnessConfig } from "../harness/config.ts";
+
+/** Fixed, so that whoever comes after a killed run finds what it left; tmpfs, so that a reboot forgets it. */
+export const STATE_DIRECTORY = "/run/tote-cluster";
+/** Namespaces are named with it, and so are the links on the host. */
+export const NAME_PREFIX = "totecl";
+
+/** Where the parts of the cluster lie. */
+export interface ClusterLayout {
+  /** pids of what runs, pinned namespaces, state.json */
+  readonly state: string;
+  /** everything large: containerd's roots, etcd, logs */
+  readonly data: string;
+  /** one log per process; kept when something failed */
+  readonly logs: string;
+}
+
+/** The layout of the one cluster of this machine. */
+export function clusterLayout(data = join(harnessConfig().directory, "tote-cluster")): ClusterLayout {
+  return { state: STATE_DIRECTORY, data, logs: join(data, "logs") };
+}
+
+/** Third byte and prefix of all addresses: 10.214.0.0/24 holds machines, 10.214.11.0/24 and so on pods. */
+export const ADDRESSES = {
+  network: "10.214.0.0/16",
+  host: "10.214.0.1",
+  control: "10.214.0.2",
+  registry: "10.214.0.5",
+  /** nodes get .11, .12 and so on */
+  node: (number: number): string => `10.214.0.${10 + number}`,
+  /** of the pods of a node */
+  podRange: (number: number): string => `10.214.${10 + number}.0/24`,
+  podGateway: (number: number): string => `10.214.${10 + number}.1`,
+} as const;
+
+/** Most nodes of a cluster. */
+export const MAX_NODES = 9;

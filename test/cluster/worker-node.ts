@@ -1,0 +1,200 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import type { ContainerdVersion } from "../harness/config.ts";
+import { containerdConfig } from "../harness/containerd-config.ts";
+import type { ContainerdNode } from "../harness/containerd-node.ts";
+import { containerdPaths, type ContainerdPaths } from "../harness/containerd-paths.ts";
+import { containerdPrograms, type ContainerdPrograms } from "../harness/containerd-version.ts";
+import { criAnswers } from "../harness/cri.ts";
+import { harnessConfig } from "../harness/config.ts";
+import { hostPlatform } from "../harness/platform.ts";
+import { GiveUp, waitFor } from "../harness/wait.ts";
+import { kubeconfigPath } from "./control-plane.ts";
+import { kubeletSettings } from "./kubelet-settings.ts";
+import { ADDRESSES, type ClusterLayout } from "./layout.ts";
+import { machineOf, type Machine } from "./network.ts";
+import { cniNetwork } from "./pod-network.ts";
+import { logTail, readRecord, signalRecorded, startRecorded, stopRecorded } from "./recorded-process.ts";
+
+/** image of pod sandboxes; every node gets it beforehand, and no registry has it */
+export const SANDBOX_IMAGE = "tote.test/pause:1";
+
+const cniPlugins = "/usr/lib/cni";
+const readyTimeoutMs = 60_000;
+
+/** A node of the cluster. */
+export interface NodeSpec {
+  /** "n1" and so on */
+  readonly name: string;
+  readonly number: number;
+  /** default: the system's */
+  readonly containerd?: ContainerdVersion | undefined;
+}
+
+/** The parts of a node: its containerd, as tests use one, and its kubelet. */
+export interface WorkerNode {
+  readonly name: string;
+  readonly number: number;
+  readonly machine: Machine;
+  readonly containerd: ContainerdNode;
+  /** the hosts file that programs of the node read */
+  readonly hosts: string;
+  /** the resolv.conf that programs of the node read */
+  readonly resolvConf: string;
+  startKubelet(kubelet: string): void;
+  stopKubelet(): Promise<void>;
+}
+
+/** Folder of a node. */
+export function nodeDirectory(layout: ClusterLayout, name: string): string {
+  return join(layout.data, name);
+}
+
+/** Layout of a node's containerd: as everywhere, but the socket has a folder of its own, which agents mount. */
+export function nodePaths(layout: ClusterLayout, name: string): ContainerdPaths {
+  const directory = nodeDirectory(layout, name);
+  return { ...containerdPaths(directory), socket: join(directory, "run", "containerd.sock") };
+}
+
+/** Writes the configuration of a node's containerd, CNI and kubelet. */
+export async function writeNodeFiles(layout: ClusterLayout, spec: NodeSpec): Promise<void> {
+  const directory = nodeDirectory(layout, spec.name);
+  const paths = nodePaths(layout, spec.name);
+  const cni = join(paths.scratch, "cni");
+  const folders = [paths.root, paths.configPath, join(cni, "conf"), join(directory, "run")];
+  for (const folder of [...folders, join(directory, "kubelet"), join(directory, "log")]) {
+    await mkdir(folder, { recursive: true });
+  }
+  const { version } = await containerdPrograms(spec.containerd);
+  const { os, architecture } = hostPlatform();
+  const settings = {
+    ...paths,
+    major: version.startsWith("1.") ? (1 as const) : (2 as const),
+    snapshotter: "overlayfs",
+    discardUnpackedLayers: false,
+    contentSharingPolicy: "shared" as const,
+    sandboxImage: SANDBOX_IMAGE,
+    platform: `${os}/${architecture}`,
+  };
+  await writeFile(paths.config, containerdConfig(settings));
+  if (!existsSync(join(cni, "bin"))) await symlink(cniPlugins, join(cni, "bin"));
+  const network = JSON.stringify(cniNetwork(layout, spec), undefined, 2);
+  await writeFile(join(cni, "conf", "10-tote.conflist"), `${network}\n`);
+  await writeFile(
+    join(directory, "kubelet.json"),
+    JSON.stringify(kubeletSettings(ADDRESSES.node(spec.number)), undefined, 2),
+  );
+  await writeFile(join(directory, "resolv.conf"), "");
+  await writeFile(join(directory, "hosts"), "");
+}
+
+/** A node by its files: what runs there is looked up at every call, so this may be another process than the one that started it. */
+export async function openNode(layout: ClusterLayout, spec: NodeSpec): Promise<WorkerNode> {
+  const { name, number } = spec;
+  const directory = nodeDirectory(layout, name);
+  const paths = nodePaths(layout, name);
+  const programs = await containerdPrograms(spec.containerd);
+  const machine = machineOf(name, ADDRESSES.node(number));
+  const prefix = [...machine.prefix, `--mount=${join(layout.state, "mounts", name)}`];
+  const daemon = `${name}-containerd`;
+  const kubeletName = `${name}-kubelet`;
+  const start = async (signal?: AbortSignal): Promise<void> => {
+    startContainerd(layout, daemon, prefix, programs, paths);
+    await waitForContainerd(layout, daemon, paths.socket, signal);
+  };
+  const containerd: ContainerdNode = {
+    name,
+    version: programs.version,
+    socket: paths.socket,
+    root: paths.root,
+    contentDir: join(paths.root, "io.containerd.content.v1.content"),
+    configPath: paths.configPath,
+    snapshotter: "overlayfs",
+    ctr: programs.ctr,
+    runcRoot: paths.runcRoot,
+    get pid() {
+      return readRecord(layout, daemon)?.pid ?? 0;
+    },
+    logs: () => logTail(layout, daemon),
+    async kill(signal = "SIGKILL") {
+      signalRecorded(layout, daemon, signal);
+      if (signal === "SIGKILL" || signal === "SIGTERM") {
+        await waitFor(`the end of ${daemon}`, () => readRecord(layout, daemon) === undefined);
+      }
+    },
+    async restart(signal) {
+      await stopRecorded(layout, daemon);
+      await start(signal);
+    },
+    stop: () => stopRecorded(layout, daemon),
+  };
+  return {
+    name,
+    number,
+    machine: { ...machine, prefix },
+    containerd,
+    hosts: join(directory, "hosts"),
+    resolvConf: join(directory, "resolv.conf"),
+    startKubelet(kubelet) {
+      const [first = "nsenter", ...rest] = prefix;
+      const args = [
+        `--config=${join(directory, "kubelet.json")}`,
+        `--kubeconfig=${kubeconfigPath(layout, `system:node:${name}`)}`,
+        `--hostname-override=${name}`,
+        `--node-ip=${machine.ip}`,
+        `--cert-dir=${join(directory, "kubelet-pki")}`,
+        `--container-runtime-endpoint=unix://${paths.socket}`,
+        // gone from 1.27 on, needed in 1.20
+        "--container-runtime=remote",
+        `--pod-infra-container-image=${SANDBOX_IMAGE}`,
+      ];
+      startRecorded({ layout, name: kubeletName, command: [first, ...rest, kubelet, ...args] });
+    },
+    stopKubelet: () => stopRecorded(layout, kubeletName),
+  };
+}
+
+function startContainerd(
+  layout: ClusterLayout,
+  name: string,
+  prefix: readonly string[],
+  programs: ContainerdPrograms,
+  paths: ContainerdPaths,
+): void {
+  const [first = "nsenter", ...rest] = prefix;
+  const path = harnessConfig().inherited["PATH"] ?? "";
+  startRecorded({
+    layout,
+    name,
+    command: [first, ...rest, programs.containerd, "--config", paths.config],
+    env: programs.binDir === undefined ? {} : { PATH: `${programs.binDir}:${path}` },
+  });
+}
+
+async function waitForContainerd(
+  layout: ClusterLayout,
+  name: string,
+  socket: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await waitFor(
+      `CRI of ${name}`,
+      async () => {
+        if (readRecord(layout, name) === undefined) throw new GiveUp(`${name} has ended`);
+        return existsSync(socket) && (await criAnswers(socket, signal));
+      },
+      { timeoutMs: readyTimeoutMs, signal },
+    );
+  } catch (error) {
+    throw new Error(`${name} did not start; its log:\n${logTail(layout, name)}`, { cause: error });
+  }
+}
+
+/** Reads a node's log folder for messages: what a container printed last, by pod and container. */
+export async function readKubeletLog(layout: ClusterLayout, name: string): Promise<string> {
+  const path = join(layout.logs, `${name}-kubelet.log`);
+  return existsSync(path) ? (await readFile(path, "utf8")).slice(-6000) : "";
+}
