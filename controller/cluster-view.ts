@@ -1,8 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
-import { InvalidValueError } from "../lib/errors.ts";
 import type { Readiness } from "../lib/health-server.ts";
 import type { Logger } from "../lib/log.ts";
-import { normalizeReference } from "../lib/reference.ts";
 import type { KubeApi, Selection } from "./kube/kube-api.ts";
 import { WATCH_STALE_MS } from "./kube/limits.ts";
 import type { KubeMetrics } from "./kube/metrics.ts";
@@ -12,6 +10,7 @@ import { Reflector } from "./kube/reflector.ts";
 import { NAMESPACES, NODES, PODS, SALVAGE_RECORDS, type KubeResource } from "./kube/resources.ts";
 import type { Indexer } from "./kube/store.ts";
 import type { StrippedAgentPod } from "./objects/agent-pod.ts";
+import { comparableName } from "./objects/image-name.ts";
 import type { StrippedNamespace } from "./objects/namespace.ts";
 import type { StrippedNode } from "./objects/node.ts";
 import type { StrippedPod } from "./objects/pod.ts";
@@ -58,16 +57,6 @@ export interface ClusterViewOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: KubeMetrics;
-}
-
-/** An image name in the form that names are compared by; one that is no legal name stays as it is. */
-export function comparableName(image: string): string {
-  try {
-    return normalizeReference(image);
-  } catch (error) {
-    if (error instanceof InvalidValueError) return image;
-    throw error;
-  }
 }
 
 /** The value of the index "subject": what pods and records that belong together have in common. */

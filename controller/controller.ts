@@ -19,6 +19,7 @@ import { createClusterView, type ClusterView } from "./cluster-view.ts";
 import type { ControllerConfig } from "./config.ts";
 import { FailureWatch } from "./detect/failure-watch.ts";
 import { createQueues, Engine } from "./engine.ts";
+import { createEventWatch } from "./event-watch.ts";
 import { ApiClient } from "./kube/api-client.ts";
 import { SERVICE_ACCOUNT_DIRECTORY, type KubeConnection } from "./kube/kube-config.ts";
 import { LeaderElector } from "./kube/leader-elector.ts";
@@ -70,7 +71,19 @@ export function createController(options: ControllerOptions): Controller {
   const questions = new CachedQuestions({ clients, clock, logger: logger.child("agents") });
   const { grantLifetimeMs } = config;
   const driver = new RpcImportDriver({ clients, directory, tls, clock, grantLifetimeMs });
-  const failures = new FailureWatch({ pods: view.pods.store, clock });
+  const events = createEventWatch({
+    api,
+    clock,
+    random,
+    logger,
+    metrics: kubeMetrics,
+    onEvent: (podKey) => failures.podChanged(podKey),
+  });
+  const failures: FailureWatch = new FailureWatch({
+    pods: view.pods.store,
+    clock,
+    events: (podUid) => events.about(podUid),
+  });
   const metrics = createControllerMetrics({
     registry,
     failingNow: () => failingNow(failures, view.records.store, clock.now()),
@@ -117,7 +130,7 @@ export function createController(options: ControllerOptions): Controller {
     certificatesChanged: () => clients.renew(),
     async run(signal) {
       const watching = new AbortController();
-      const watched = view.run(watching.signal);
+      const watched = Promise.all([view.run(watching.signal), events.run(watching.signal)]);
       try {
         if (config.leaderElect) {
           const namespace = config.leaseNamespace ?? (await ownNamespace()) ?? (agentNamespace || "default");
@@ -138,6 +151,7 @@ export function createController(options: ControllerOptions): Controller {
       } finally {
         watching.abort();
         await watched;
+        failures.close();
         clients.close();
         await relay?.close();
         await connection.close();

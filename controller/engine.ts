@@ -171,6 +171,7 @@ export class Engine {
     this.#outbox = new Outbox({
       api,
       book,
+      failures,
       relay: parts.relay,
       wanted: config.webhookEvents,
       clusterName: parts.clusterName,

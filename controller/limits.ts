@@ -22,8 +22,12 @@ export const OWNER_CHAIN_MAX = 8;
 /** Texts that are shared between objects; past it, sharing begins anew. */
 export const STRING_POOL_MAX = 200_000;
 
-/** A `Pulling` event without an end for so long is a pull that hangs. */
-export const HANGING_PULL_AFTER_MS = 3 * 60_000;
+/** A `Pulling` event without an end for so long is a pull that hangs: most large images are there sooner. */
+export const HANGING_PULL_AFTER_MS = 2 * 60_000;
+/** A sandbox failure that was not told again for so long is over: a kubelet tells at least every 5 minutes. */
+export const SANDBOX_FAILURE_MAX_AGE_MS = 15 * 60_000;
+/** Pause before another look whether Events may be read, when they may not. */
+export const EVENTS_FORBIDDEN_RETRY_MS = 5 * 60_000;
 
 /** Names of pods or nodes that are quoted as evidence. */
 export const EVIDENCE_MAX = 20;

@@ -36,7 +36,7 @@ test("in the cluster the controller may do this and nothing else", () => {
     "batch cronjobs get",
     "tote.dev salvagerecords get+list+watch+create+delete",
     "tote.dev salvagerecords/status update+patch",
-    "events.k8s.io events create+patch",
+    "events.k8s.io events get+list+watch+create+patch",
     "apiextensions.k8s.io customresourcedefinitions get salvagerecords.tote.dev",
   ]);
 });

@@ -2,7 +2,7 @@ import { FAILURES_PER_POD_MAX } from "../limits.ts";
 import type { PodContainer, StrippedPod } from "../objects/pod.ts";
 import { classifyCause } from "./cause.ts";
 import { failingVolume } from "./failing-image.ts";
-import { FAILURE_REASONS, type FailureProblem, type FailureReason, type ImageFailure } from "./failure.ts";
+import { FAILURE_REASONS, type FailureProblem, type ImageFailure, type WaitingReason } from "./failure.ts";
 
 /**
  * containerd has the image's record but not what it points at, so the kubelet sees the image and cannot use it: texts of
@@ -74,7 +74,7 @@ function problemOf({ waiting }: PodContainer): FailureProblem | undefined {
 }
 
 /** Only a pull has a cause; a registry that is unavailable (CRI-O's word) has one even if the message has none. */
-function causeOf(reason: FailureReason, message: string): ImageFailure["cause"] {
+function causeOf(reason: WaitingReason, message: string): ImageFailure["cause"] {
   switch (reason) {
     case "ErrImagePull":
     case "ImagePullBackOff":
@@ -86,6 +86,6 @@ function causeOf(reason: FailureReason, message: string): ImageFailure["cause"] 
   }
 }
 
-function isFailureReason(reason: string): reason is FailureReason {
+function isFailureReason(reason: string): reason is WaitingReason {
   return (FAILURE_REASONS as readonly string[]).includes(reason);
 }

@@ -13,7 +13,12 @@ export type Disposition =
 
 /** Why a failure is only reported. */
 export type UnhelpedReason =
-  "ImageInspectError" | "ImageVolume" | "InvalidImageName" | "PullPolicyAlways" | "SignatureValidationFailed";
+  | "ImageInspectError"
+  | "ImageVolume"
+  | "InvalidImageName"
+  | "PullPolicyAlways"
+  | "SandboxImage"
+  | "SignatureValidationFailed";
 
 /** Decides what can be done about a failure. Pure. */
 export function dispositionOf(failure: ImageFailure): Disposition {
@@ -29,6 +34,11 @@ export function dispositionOf(failure: ImageFailure): Disposition {
       return report(
         "ImageInspectError",
         "the container runtime cannot look images up: check it on this node",
+      );
+    case "FailedCreatePodSandBox":
+      return report(
+        "SandboxImage",
+        `it is the sandbox (pause) image, without which no pod starts on this node: make its registry answer, or order it with a SalvageRecord; ${failure.message}`,
       );
     default:
   }

@@ -1,6 +1,7 @@
 import type { StrippedPod } from "../objects/pod.ts";
 import { detectFailures, hasImage, isAlive } from "./detect-failures.ts";
 import type { FailureCause, ImageFailure } from "./failure.ts";
+import { isQuiet, NO_SIGNS, type SilentSigns } from "./silent-failures.ts";
 
 /** One failure of one container, from its first sign until the image is there, however often the kubelet retries. */
 export interface Episode {
@@ -37,10 +38,13 @@ export class EpisodeTracker {
   /**
    * Takes a look at a pod.
    * @param now milliseconds since 1970
+   * @param signs what Events say about it; what its status says goes before
    */
-  observe(pod: StrippedPod, now: number): EpisodeChanges {
+  observe(pod: StrippedPod, now: number, signs: SilentSigns = NO_SIGNS): EpisodeChanges {
     const before = this.#pods.get(pod.uid);
-    const failures = detectFailures(pod);
+    const told = detectFailures(pod);
+    const silent = signs.failures.filter(({ container }) => told.every((one) => one.container !== container));
+    const failures = [...told, ...silent];
     if (before === undefined && failures.length === 0) return { started: [], ongoing: [], ended: [] };
     const after = new Map<string, Episode>();
     const started: Episode[] = [];
@@ -63,7 +67,7 @@ export class EpisodeTracker {
     const ended: Episode[] = [];
     for (const [container, episode] of before ?? []) {
       const current = after.get(container);
-      if (current === undefined && mayStillFail(pod, episode)) {
+      if (current === undefined && mayStillFail(pod, episode, signs)) {
         after.set(container, episode);
         ongoing.push(episode);
       } else if (current?.failure.image !== episode.failure.image) {
@@ -82,15 +86,24 @@ export class EpisodeTracker {
     return [...(episodes?.values() ?? [])];
   }
 
+  /** The episodes of a pod that are not over. */
+  of(podUid: string): readonly Episode[] {
+    return [...(this.#pods.get(podUid)?.values() ?? [])];
+  }
+
   /** Every episode that is not over. */
   all(): readonly Episode[] {
     return [...this.#pods.values()].flatMap((episodes) => [...episodes.values()]);
   }
 }
 
-function mayStillFail(pod: StrippedPod, { failure }: Episode): boolean {
-  if (!isAlive(pod)) return false;
+function mayStillFail(pod: StrippedPod, { failure }: Episode, signs: SilentSigns): boolean {
+  if (!isAlive(pod) || failure.reason === "FailedCreatePodSandBox") return false;
   const container = pod.containers.find(({ name }) => name === failure.container);
   if (container === undefined || hasImage(container)) return false;
+  // the Event that told of it may have been forgotten since
+  if (failure.reason === "HangingPull") {
+    if (!isQuiet(container) || signs.ended.has(failure.isVolume ? "" : container.name)) return false;
+  }
   return failure.isVolume || container.image === failure.image;
 }

@@ -1,7 +1,6 @@
 /** Which image a message is about. */
 
-import { InvalidValueError } from "../../lib/errors.ts";
-import { normalizeReference } from "../../lib/reference.ts";
+import { comparableName } from "../objects/image-name.ts";
 import type { ImageVolume, PodContainer } from "../objects/pod.ts";
 
 /** `Back-off pulling image "x"`, `failed to pull and unpack image "x"`, `Container image "x" is not present`, ... */
@@ -26,16 +25,7 @@ export function failingVolume(
   if (volumes.length === 0 || container.waiting === undefined) return undefined;
   const named = imageInMessage(container.waiting.message);
   if (named === undefined) return undefined;
-  const failing = canonical(named);
-  if (failing === canonical(container.image)) return undefined;
-  return volumes.find((volume) => canonical(volume.reference) === failing);
-}
-
-function canonical(image: string): string {
-  try {
-    return normalizeReference(image);
-  } catch (error) {
-    if (error instanceof InvalidValueError) return image;
-    throw error;
-  }
+  const failing = comparableName(named);
+  if (failing === comparableName(container.image)) return undefined;
+  return volumes.find((volume) => comparableName(volume.reference) === failing);
 }

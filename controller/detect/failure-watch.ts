@@ -1,8 +1,11 @@
 import type { Clock } from "../../lib/clock.ts";
 import { subjectKey } from "../cluster-view.ts";
+import { DelayedKeys } from "../kube/delayed-keys.ts";
 import type { ReadStore } from "../kube/store.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import { EpisodeTracker, type Episode } from "./episodes.ts";
+import type { KubeletEvent } from "./kubelet-event.ts";
+import { silentFailures } from "./silent-failures.ts";
 
 /** A pod and its failure. */
 export interface FailingContainer {
@@ -20,6 +23,9 @@ export type SubjectHandler = (subject: string) => void;
 export class FailureWatch {
   readonly #pods: ReadStore<StrippedPod, "namespace" | "node" | "image" | "digest">;
   readonly #clock: Clock;
+  readonly #events: (podUid: string) => readonly KubeletEvent[];
+  /** pods of which the same Events will say something else later */
+  readonly #later: DelayedKeys;
   readonly #tracker = new EpisodeTracker();
   /** by subject, then by pod uid and container */
   readonly #groups = new Map<string, Map<string, Episode>>();
@@ -27,12 +33,16 @@ export class FailureWatch {
   readonly #uids = new Map<string, string>();
   #handler: SubjectHandler = () => undefined;
 
+  /** @param options.events what the kubelet has said about a pod, by its uid; default nothing */
   constructor(options: {
     readonly pods: ReadStore<StrippedPod, "namespace" | "node" | "image" | "digest">;
     readonly clock: Clock;
+    readonly events?: (podUid: string) => readonly KubeletEvent[];
   }) {
     this.#pods = options.pods;
     this.#clock = options.clock;
+    this.#events = options.events ?? (() => []);
+    this.#later = new DelayedKeys(options.clock, (key) => this.podChanged(key));
   }
 
   /** Sets who is told; the handler before is told no more. */
@@ -40,7 +50,7 @@ export class FailureWatch {
     this.#handler = handler;
   }
 
-  /** A pod has changed or is gone. */
+  /** A pod has changed or is gone, or the kubelet has said something about it. */
   podChanged(key: string): void {
     const pod = this.#pods.get(key);
     const before = this.#uids.get(key);
@@ -49,11 +59,24 @@ export class FailureWatch {
       for (const episode of this.#tracker.forget(before)) this.#remove(episode);
     }
     if (pod === undefined) return;
-    const { started, ongoing, ended } = this.#tracker.observe(pod, this.#clock.now());
+    const now = this.#clock.now();
+    const signs = silentFailures(pod, this.#events(pod.uid), now);
+    if (signs.againInMs !== undefined) this.#later.add(key, signs.againInMs, "normal");
+    const { started, ongoing, ended } = this.#tracker.observe(pod, now, signs);
     for (const episode of ended) this.#remove(episode);
     for (const episode of [...started, ...ongoing]) this.#add(episode);
     if (started.length + ongoing.length > 0) this.#uids.set(key, pod.uid);
     else this.#uids.delete(key);
+  }
+
+  /** Ends its timer. */
+  close(): void {
+    this.#later.close();
+  }
+
+  /** Whether a pull of this pod hangs. */
+  hangs(podUid: string): boolean {
+    return this.#tracker.of(podUid).some(({ failure }) => failure.reason === "HangingPull");
   }
 
   /** Every subject that fails. */

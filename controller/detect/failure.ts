@@ -12,8 +12,18 @@ export const FAILURE_REASONS = [
   "SignatureValidationFailed",
 ] as const;
 
+/** What no container status tells, only the kubelet's Events: see `silent-failures.ts`. */
+export const SILENT_REASONS = [
+  /** a pull that does not end, and brings no error; the word is ours */
+  "HangingPull",
+  /** the image of the pod's sandbox cannot be pulled; the kubelet's word */
+  "FailedCreatePodSandBox",
+] as const;
+
 /** One of {@link FAILURE_REASONS}. */
-export type FailureReason = (typeof FAILURE_REASONS)[number];
+export type WaitingReason = (typeof FAILURE_REASONS)[number];
+/** One of {@link FAILURE_REASONS} or {@link SILENT_REASONS}. */
+export type FailureReason = WaitingReason | (typeof SILENT_REASONS)[number];
 
 /** Why a pull failed, as far as the message tells. Values as events and records carry them. */
 export const FAILURE_CAUSES = [
@@ -34,6 +44,7 @@ export type FailureProblem = "missing" | "corrupt" | "unusable";
 
 /** One container that cannot start because of an image. */
 export interface ImageFailure {
+  /** "" when it is the pod's sandbox */
   readonly container: string;
   readonly containerKind: ContainerKind;
   /** the image that fails as the pod writes it: the container's own, or that of a volume it mounts */

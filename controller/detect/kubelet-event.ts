@@ -1,19 +1,23 @@
-/** Failures that no container status tells: only the kubelet's Events do. */
+/** What the kubelet says in Events about pulls and sandboxes. */
 
-import { HANGING_PULL_AFTER_MS, IMAGE_MAX_CHARS, MESSAGE_HEAD_CHARS, MESSAGE_TAIL_CHARS } from "../limits.ts";
+import { IMAGE_MAX_CHARS, MESSAGE_HEAD_CHARS, MESSAGE_TAIL_CHARS } from "../limits.ts";
 import { asObject, asText, asTime } from "../objects/json.ts";
-import type { PodContainer, StrippedPod } from "../objects/pod.ts";
 import { cutMiddle } from "../objects/text.ts";
 import { classifyCause } from "./cause.ts";
-import { hasImage, isAlive } from "./detect-failures.ts";
 import { imageInMessage } from "./failing-image.ts";
 import type { FailureCause } from "./failure.ts";
 
+/** Reasons of the Events that are looked at (`pkg/kubelet/events/event.go`). */
+export const KUBELET_EVENT_REASONS = ["Pulling", "Pulled", "Failed", "FailedCreatePodSandBox"] as const;
+
 /** An Event about a pod, of either API (`v1` or `events.k8s.io/v1`). */
 export interface KubeletEvent {
+  readonly resourceVersion: string;
   /** e.g. "FailedCreatePodSandBox" */
   readonly reason: string;
   readonly message: string;
+  /** "namespace/name" */
+  readonly podKey: string;
   readonly podUid: string;
   /** the container it is about; "" for the pod itself */
   readonly container: string;
@@ -23,18 +27,9 @@ export interface KubeletEvent {
 
 /** The image of a pod's sandbox (pause) cannot be pulled: none of its containers gets a status. */
 export interface SandboxFailure {
-  readonly podUid: string;
   readonly image: string;
   readonly cause: FailureCause;
   readonly message: string;
-}
-
-/** A pull that does not end: the registry took the connection and never answered, so that no error ever comes. */
-export interface HangingPull {
-  readonly container: string;
-  readonly image: string;
-  /** when it began, in milliseconds since 1970 */
-  readonly since: number;
 }
 
 /** `failed to get sandbox image "x": failed to pull image "x": ...` (containerd, `sandbox_run.go`) */
@@ -48,8 +43,10 @@ export function readKubeletEvent(raw: unknown): KubeletEvent {
   const series = asObject(event["series"]);
   const message = asText(event["note"]) || asText(event["message"]);
   return {
+    resourceVersion: asText(asObject(event["metadata"])["resourceVersion"]),
     reason: asText(event["reason"]),
     message: cutMiddle(message, MESSAGE_HEAD_CHARS, MESSAGE_TAIL_CHARS),
+    podKey: `${asText(object["namespace"])}/${asText(object["name"])}`,
     podUid: asText(object["uid"]),
     container: FIELD_PATH.exec(asText(object["fieldPath"]))?.[1] ?? "",
     time: Math.max(
@@ -59,39 +56,34 @@ export function readKubeletEvent(raw: unknown): KubeletEvent {
   };
 }
 
+/**
+ * An Event as it is kept; undefined for the many that tell nothing about a pull or a sandbox image: an image that was
+ * there already, a container that could not be made for another reason. Never throws.
+ */
+export function stripKubeletEvent(raw: unknown): KubeletEvent | undefined {
+  const event = readKubeletEvent(raw);
+  switch (event.reason) {
+    case "Pulling":
+      return pulledImage(event) === undefined ? undefined : event;
+    case "Pulled":
+      return event.message.includes("Successfully pulled image ") ? { ...event, message: "" } : undefined;
+    case "Failed":
+      return event.message.includes("Failed to pull image ") ? { ...event, message: "" } : undefined;
+    default:
+      return sandboxFailure(event) === undefined ? undefined : event;
+  }
+}
+
+/** The image that an Event `Pulling` names; undefined for any other. */
+export function pulledImage({ reason, message }: KubeletEvent): string | undefined {
+  const image = reason === "Pulling" ? imageInMessage(message) : undefined;
+  return image === undefined || image.length > IMAGE_MAX_CHARS ? undefined : image;
+}
+
 /** The sandbox failure that an Event tells of, if it does. */
-export function detectSandboxFailure(event: KubeletEvent): SandboxFailure | undefined {
-  if (event.reason !== "FailedCreatePodSandBox" && event.reason !== "FailedCreatePodSandbox")
-    return undefined;
+export function sandboxFailure(event: KubeletEvent): SandboxFailure | undefined {
+  if (event.reason !== "FailedCreatePodSandBox") return undefined;
   const image = SANDBOX_IMAGE.exec(event.message)?.[1];
   if (image === undefined || image.length > IMAGE_MAX_CHARS) return undefined;
-  return {
-    podUid: event.podUid,
-    image,
-    cause: classifyCause(event.message) ?? "unknown",
-    message: event.message,
-  };
-}
-
-/**
- * The pull that an Event `Pulling` began and that has not ended since.
- * @param now milliseconds since 1970
- */
-export function detectHangingPull(
-  event: KubeletEvent,
-  pod: StrippedPod,
-  now: number,
-): HangingPull | undefined {
-  if (event.reason !== "Pulling" || event.podUid !== pod.uid || !isAlive(pod)) return undefined;
-  if (now - event.time < HANGING_PULL_AFTER_MS) return undefined;
-  const container = pod.containers.find((candidate) => candidate.name === event.container);
-  const image = imageInMessage(event.message);
-  if (container === undefined || image === undefined || !isWaitingQuietly(container)) return undefined;
-  return { container: container.name, image, since: event.time };
-}
-
-/** Waiting without a word: neither started nor failed. */
-function isWaitingQuietly(container: PodContainer): boolean {
-  const reason = container.waiting?.reason ?? "";
-  return !hasImage(container) && (reason === "" || reason === "ContainerCreating");
+  return { image, cause: classifyCause(event.message) ?? "unknown", message: event.message };
 }

@@ -18,12 +18,12 @@ export interface ChangeHandler {
 /** Strips objects as they come, stores them, and tells of what changed. A handler that throws stops nothing. */
 export class Mirror<T extends Versioned, I extends string> {
   readonly #store: Store<T, I>;
-  readonly #strip: (object: KubeObject) => T;
+  readonly #strip: (object: KubeObject) => T | undefined;
   readonly #logger: Logger;
   readonly #handlers: ChangeHandler[] = [];
 
   constructor(options: {
-    readonly strip: (object: KubeObject) => T;
+    readonly strip: (object: KubeObject) => T | undefined;
     readonly indexers: Readonly<Record<I, Indexer<T>>>;
     readonly logger: Logger;
   }) {
@@ -45,6 +45,10 @@ export class Mirror<T extends Versioned, I extends string> {
     const key = keyOf(object.metadata);
     try {
       const now = this.#strip(object);
+      if (now === undefined) {
+        this.remove(key);
+        return key;
+      }
       const before = this.#store.get(key);
       if (before === undefined || before.resourceVersion !== now.resourceVersion) {
         this.#store.set(key, now);

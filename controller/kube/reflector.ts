@@ -39,8 +39,11 @@ export interface ReflectorOptions<T extends Versioned, I extends string> {
   readonly resource: KubeResource;
   /** which of its objects, default all */
   readonly selection?: Selection;
-  /** Takes from an object what is to be kept of it, `metadata.resourceVersion` included. Must be pure. */
-  readonly strip: (object: KubeObject) => T;
+  /**
+   * Takes from an object what is to be kept of it, `metadata.resourceVersion` included; undefined leaves it out. Must be
+   * pure.
+   */
+  readonly strip: (object: KubeObject) => T | undefined;
   readonly indexers: Readonly<Record<I, Indexer<T>>>;
   readonly clock: Clock;
   /** 0 to 1 */

@@ -37,6 +37,8 @@ export const EVENTS: KubeResource<KubeEvent> = {
   ...resource("events.k8s.io", "v1", "Event", "events"),
   is: isKubeEvent,
 };
+/** The same as others have written them: `eventTime` is null where they use the core/v1 API. To be read alone. */
+export const ANY_EVENTS = resource("events.k8s.io", "v1", "Event", "events");
 /** apiextensions.k8s.io/v1 CustomResourceDefinition, of the whole cluster */
 export const CUSTOM_RESOURCE_DEFINITIONS = clusterResource(
   "apiextensions.k8s.io",

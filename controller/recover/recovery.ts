@@ -57,8 +57,10 @@ export class Recovery {
       await keeper.change(record, { type: "recovered", message }, signal);
       return { kind: "done" };
     }
-    const pauses: number[] = [];
-    for (const container of distinctPods(waiting)) {
+    const hanging = waiting.filter(({ episode }) => episode.failure.reason === "HangingPull");
+    const pauses: number[] = [NOT_RECOVERED_AT_MS - elapsed];
+    // one whose kubelet sits inside a pull feels no nudge
+    for (const container of distinctPods(waiting.filter((one) => !hanging.includes(one)))) {
       const step = nextNudge(elapsed, this.#lastNudge(container.pod, visibleAt));
       if (step.kind === "nudge") await this.#nudge(container.pod, signal);
       else if (step.kind === "wait") pauses.push(step.milliseconds);
@@ -69,7 +71,7 @@ export class Recovery {
     }
     if (elapsed < NOT_RECOVERED_AT_MS) return { kind: "again", afterMs: Math.max(100, Math.min(...pauses)) };
     if (!transitions.some(({ type }) => type === "not_recovered")) {
-      const message = waiting[0]?.episode.failure.message ?? "";
+      const message = (hanging[0] ?? waiting[0])?.episode.failure.message ?? "";
       await keeper.change(record, { type: "not_recovered", message }, signal);
     }
     return { kind: "done" };

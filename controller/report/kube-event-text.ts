@@ -29,8 +29,16 @@ export function eventKind(transition: RecordTransition): EventKind | undefined {
   return KINDS[transition.type];
 }
 
-/** The note for a transition, of any length. */
-export function eventNote({ status }: SalvageRecord, transition: RecordTransition): string {
+/**
+ * The note for a transition, of any length.
+ * @param advice what a person has to do besides, "" for nothing
+ */
+export function eventNote(record: SalvageRecord, transition: RecordTransition, advice = ""): string {
+  const note = noteOf(record, transition);
+  return advice === "" ? note : `${note} This pod's pull hangs. ${advice}`;
+}
+
+function noteOf({ status }: SalvageRecord, transition: RecordTransition): string {
   const image = status.origin?.image ?? "";
   const target = status.origin?.targetNode ?? "";
   const sources = transition.sources ?? [];

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 
+import { hangingPullAdvice } from "../detect/silent-failures.ts";
 import { formatMicroTime } from "../kube/micro-time.ts";
 import type { KubeEvent, ObjectReference } from "../kube/objects.ts";
 import { EVENT_NOTE_MAX_BYTES } from "../limits.ts";
@@ -26,12 +27,14 @@ const NAME_STEM_MAX_CHARS = 200;
  * no pod: its Event is about the record. Pure.
  *
  * @param instance which controller says so: its pod's name
+ * @param hangs the pull of this pod hangs: somebody has to do something about it
  * @returns undefined for transitions that only the relay hears of
  */
 export function buildKubeEvent(
   record: SalvageRecord,
   transition: RecordTransition,
   instance: string,
+  hangs = false,
 ): KubeEvent | undefined {
   const kind = eventKind(transition);
   if (kind === undefined) return undefined;
@@ -51,7 +54,7 @@ export function buildKubeEvent(
       kind,
       name: eventName(metadata.name, metadata.uid, kind.reason),
       namespace: metadata.namespace,
-      note: eventNote(record, transition),
+      note: eventNote(record, transition, hangs ? hangingPullAdvice(pod) : ""),
       regarding: pod === "" ? itself : aboutPod,
       time: Date.parse(transition.time),
       instance,

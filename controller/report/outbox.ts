@@ -1,4 +1,5 @@
 import type { Logger } from "../../lib/log.ts";
+import type { FailureWatch } from "../detect/failure-watch.ts";
 import { isAlreadyExists, isForbidden, isInvalid, isNotFound } from "../kube/api-error.ts";
 import type { KubeApi } from "../kube/kube-api.ts";
 import { EVENTS } from "../kube/resources.ts";
@@ -19,6 +20,7 @@ export interface OutboxOptions {
   /** writes of a leader only */
   readonly api: KubeApi;
   readonly book: RecordBook;
+  readonly failures: Pick<FailureWatch, "hangs">;
   /** undefined when nobody is told */
   readonly relay: RelayClient | undefined;
   /** what the relay is told */
@@ -65,11 +67,12 @@ export class Outbox {
     transition: RecordTransition,
     signal: AbortSignal,
   ): Promise<void> {
-    const { api, instance, now, logger } = this.#options;
+    const { api, failures, instance, now, logger } = this.#options;
     const said = this.#said.get(key) ?? new Set<string>();
     this.#said.set(key, said);
     if (said.has(transition.type)) return;
-    const event = buildKubeEvent(record, transition, instance);
+    const hangs = failures.hangs(record.status.origin?.podUid ?? "");
+    const event = buildKubeEvent(record, transition, instance, hangs);
     const isOld = now() - asTime(transition.time) > EVENT_MAX_AGE_MS;
     if (event !== undefined && !isOld) {
       try {

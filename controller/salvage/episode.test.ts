@@ -67,6 +67,15 @@ for (const [what, records, pod, now, expected] of TABLE) {
   });
 }
 
+test("pods whose pull hangs cannot see that the image has come: moving it once more would not help", () => {
+  const hanging = { ...SAME, isHanging: true };
+  const later = LATER + 24 * 60 * 60_000;
+  assert.equal(decide([STUCK], [hanging], later), "settled stuck");
+  assert.equal(decide([STUCK], [hanging, SAME], later), "new");
+  assert.equal(decide([STUCK], [{ ...NEW, isHanging: true }], later), "new");
+  assert.equal(decide([FAILED], [hanging], later), "new");
+});
+
 test("each failure doubles the time until the next try", () => {
   const recheckAt = (records: readonly SalvageRecord[]): number => {
     const decision = decideEpisode(records, [SAME], SOON);

@@ -12,6 +12,8 @@ export interface FailingPod {
   readonly uid: string;
   /** milliseconds since 1970 */
   readonly createdAt: number;
+  /** its pull hangs: it cannot see that its image has come */
+  readonly isHanging?: boolean;
 }
 
 /** What to do about failing pods that share a key. */
@@ -56,6 +58,11 @@ export function decideEpisode(
       // pods that were there before may fail a little longer than the first of them: they are nudged, no more
       const graceEnds = endOf(last) + NOT_RECOVERED_AT_MS;
       if (!isNewPod && now < graceEnds) return { kind: "settled", record: last, recheckAt: graceEnds };
+      // moving the image once more would not help those that cannot see it
+      const isUnseen = last.status.reason === "Salvaged" && pods.every(({ isHanging }) => isHanging === true);
+      if (!isNewPod && isUnseen) {
+        return { kind: "settled", record: last, recheckAt: now + recheckDelay(episode) };
+      }
       const isUndone = isNewPod || hasRecovered(last);
       if (isUndone ? isLater || episode < EAGER_EPISODES : isLater) {
         return { kind: "new", onlyIfAllowed: false };

@@ -1,6 +1,5 @@
 import { isDigest } from "../../lib/digest.ts";
-import { InvalidValueError } from "../../lib/errors.ts";
-import { normalizeReference } from "../../lib/reference.ts";
+import { comparableName } from "../objects/image-name.ts";
 import {
   RECORD_API_VERSION,
   RECORD_KIND,
@@ -57,7 +56,7 @@ export function keyOfFailure(failure: {
   readonly targetNode: string;
 }): RecordKey {
   const { namespace, image, digest, targetNode } = failure;
-  return { namespace, content: digest ?? canonical(image), targetNode };
+  return { namespace, content: digest ?? comparableName(image), targetNode };
 }
 
 /** The key of a record that exists. What the controller wrote goes before what people may have edited. */
@@ -68,13 +67,4 @@ export function keyOfRecord({ metadata, spec, status }: SalvageRecord): RecordKe
     digest: status.plan?.digest ?? status.digest ?? spec.digest,
     targetNode: status.origin?.targetNode ?? spec.targetNode ?? "",
   });
-}
-
-function canonical(image: string): string {
-  try {
-    return normalizeReference(image);
-  } catch (error) {
-    if (error instanceof InvalidValueError) return image;
-    throw error;
-  }
 }

@@ -9,7 +9,7 @@ import type { StrippedPod } from "../objects/pod.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { Resolution } from "../resolve/resolve-digest.ts";
 import type { ControllerMetrics } from "../report/metrics.ts";
-import { decideEpisode, nextEpisode } from "./episode.ts";
+import { decideEpisode, nextEpisode, type FailingPod } from "./episode.ts";
 import type { ImageFinder, WantedImage } from "./image-finder.ts";
 import { keyOfFailure, keyOfRecord, newRecord } from "./new-record.ts";
 import type { Planner } from "./planner.ts";
@@ -90,7 +90,7 @@ export class SubjectReconciler {
     const { image } = episode.failure;
     const key = keyOfFailure({ namespace: episode.namespace, image, digest, targetNode: episode.nodeName });
     const records = this.#recordsOf(key, subject);
-    const decision = decideEpisode(records, pods, now());
+    const decision = decideEpisode(records, failingPods(pods, asking), now());
     switch (decision.kind) {
       case "join":
         await this.#join(decision.record, asking, lead, signal);
@@ -232,4 +232,18 @@ export class SubjectReconciler {
       this.#options.metrics.detected();
     }
   }
+}
+
+/** A pod hangs when all that keeps it waiting does. */
+function failingPods(
+  pods: readonly StrippedPod[],
+  asking: readonly FailingContainer[],
+): readonly FailingPod[] {
+  return pods.map((pod) => ({
+    uid: pod.uid,
+    createdAt: pod.createdAt,
+    isHanging: asking
+      .filter((one) => one.pod === pod)
+      .every(({ episode }) => episode.failure.reason === "HangingPull"),
+  }));
 }
