@@ -41,7 +41,7 @@ export interface RelayOptions {
   /** see `IngestOptions` */
   readonly refusePeer?: (context: Context) => string;
   /** see `CommitQueueOptions` */
-  readonly hooks?: Pick<SqliteStoreOptions, "beforeCommit" | "afterCommit">;
+  readonly hooks?: Pick<SqliteStoreOptions, "beforeCommit" | "afterCommit" | "midway">;
 }
 
 /** A relay: everything but its servers and its files. */
@@ -72,6 +72,7 @@ export function createRelay(options: RelayOptions): Relay {
     clock,
     parseEvent: readStoredEvent,
     ...(hooks?.beforeCommit !== undefined && { beforeCommit: hooks.beforeCommit }),
+    ...(hooks?.midway !== undefined && { midway: hooks.midway }),
     afterCommit(milliseconds, operations) {
       metrics.commit(milliseconds, operations);
       hooks?.afterCommit?.(milliseconds, operations);
@@ -92,7 +93,7 @@ export function createRelay(options: RelayOptions): Relay {
   let readiness: Readiness = { ready: false, reason: "the relay starts" };
   let publicKeys: readonly Uint8Array[] = [];
 
-  const makeSink = createMakeSink({ ...options, factories: options.sinks, store });
+  const makeSink = createMakeSink({ ...options, factories: options.sinks, store, metrics });
   const redact = (text: string): string => redactor.redact(text);
   const dispatcher = new Dispatcher({ store, makeSink, clock, random, metrics, logger, redact });
   const replayer = new Replayer({

@@ -8,12 +8,12 @@ import { startReceiver, type Receiver } from "../../webhook-relay/testing/receiv
 import { waitFor } from "../harness/wait.ts";
 import { startRelayChild, type RelayChild } from "./child-process.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
-import { KILL_POINTS, type Arm } from "./relay-child-protocol.ts";
+import type { Arm, KillPoint } from "./relay-child-protocol.ts";
 
 /** Numbers of a run. */
 export interface KillReport {
   readonly seeds: number;
-  /** times that the relay was killed, by what it was doing */
+  /** times that the relay was killed, by what it was doing and where; "later" when it never came to the point */
   readonly kills: Readonly<Record<string, number>>;
   /** ids that were answered, per receiver each must have arrived */
   readonly accepted: number;
@@ -34,9 +34,23 @@ const TOKEN = "kill-run-token";
 const EVENTS_PER_SEED = 120;
 const HOUR_MS = 3_600_000;
 
-/** What happens in one seed. */
-const SCENARIOS = ["traffic", "traffic", "traffic", "replay", "retention"] as const;
-type Scenario = (typeof SCENARIOS)[number];
+/** What happens in one seed, and where it ends; every case has its turn. */
+const CASES = [
+  { scenario: "traffic", point: "before commit" },
+  { scenario: "replay", point: "mid-replay" },
+  { scenario: "traffic", point: "after POST" },
+  { scenario: "retention", point: "mid-retention" },
+  { scenario: "traffic", point: "after commit" },
+  { scenario: "replay", point: "before commit" },
+  { scenario: "traffic", point: "after POST" },
+  { scenario: "retention", point: "before commit" },
+  { scenario: "replay", point: "after commit" },
+  { scenario: "traffic", point: "before commit" },
+  { scenario: "retention", point: "after commit" },
+  { scenario: "replay", point: "after POST" },
+  { scenario: "traffic", point: "after commit" },
+] as const satisfies readonly { readonly scenario: string; readonly point: KillPoint }[];
+type Scenario = (typeof CASES)[number]["scenario"];
 
 /**
  * Kills a relay again and again, each time at a point and a moment that the seed decides, over one store; in the end asks
@@ -52,10 +66,10 @@ export async function runKills(seeds: number, firstSeed = 1): Promise<KillReport
     await writeFile(join(directory, "relay.yaml"), configFor(receivers));
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
       const random = randomOf(seed);
-      const scenario = pick(SCENARIOS, random);
-      const arm: Arm = { point: pick(KILL_POINTS, random), left: 1 + Math.floor(random() * 25) };
-      await runSeed({ directory, seed, scenario, arm, ledger });
-      const what = `${scenario}: ${arm.point}`;
+      const { scenario, point } = CASES[seed % CASES.length] ?? CASES[0];
+      const arm: Arm = { point, left: 1 + Math.floor(random() * 25) };
+      const isReached = await runSeed({ directory, seed, scenario, arm, ledger });
+      const what = `${scenario}: ${isReached ? arm.point : "later"}`;
       kills[what] = (kills[what] ?? 0) + 1;
     }
     await settle(directory, ledger);
@@ -74,21 +88,18 @@ interface Seed {
   readonly ledger: Ledger;
 }
 
-async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promise<void> {
+/** Answers whether the relay has ended itself at the point. */
+async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promise<boolean> {
   const base = { directory, token: TOKEN, retentionMs: HOUR_MS };
   if (scenario === "retention") {
     await settle(directory, ledger);
     // everything that is delivered goes, in steps; the end comes between two of them or in one
-    const soon: Arm = {
-      point: arm.point === "after POST" ? "before commit" : arm.point,
-      left: 1 + (arm.left % 3),
-    };
+    const soon: Arm = { ...arm, left: arm.point === "mid-retention" ? arm.left : 1 + (arm.left % 3) };
     const child = await startRelayChild({ ...base, retentionMs: 1, arm: soon });
-    if (child !== undefined) {
-      await Promise.race([child.ended, sleep(500)]);
-      await end(child, ledger);
-    }
-    return;
+    // it came to the point before it was ready
+    if (child === undefined) return true;
+    await Promise.race([child.ended, sleep(500)]);
+    return await end(child, ledger);
   }
   const child = await startRelayChild(base);
   if (child === undefined) throw new Error("the relay ended at its start");
@@ -97,22 +108,43 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     const ids = Array.from({ length: 40 }, (_, at) => `s${seed}-replayed-${at}`);
     await post(child, ids, incident, ledger);
     await idle(child);
-    if (child.endedAt() === undefined) ledger.replays(ids);
     child.send({ kind: "arm", arm });
-    child.send({ kind: "replay", incident });
+    // one that was not answered may be or not; one that was must be
+    if (await replay(child, incident)) ledger.replays(ids);
     await Promise.race([child.ended, sleep(400)]);
   } else {
     child.send({ kind: "arm", arm });
     await Promise.all([0, 1, 2].map((poster) => postSome(child, `s${seed}-${poster}`, ledger)));
     await Promise.race([child.ended, sleep(100)]);
   }
-  await end(child, ledger);
+  return await end(child, ledger);
 }
 
-async function end(child: RelayChild, ledger: Ledger): Promise<void> {
-  if (child.endedAt() === undefined) await child.kill();
+/** Ends it when it has not ended itself; answers whether it had. */
+async function end(child: RelayChild, ledger: Ledger): Promise<boolean> {
+  const hasEnded = child.endedAt() !== undefined;
+  if (!hasEnded) await child.kill();
   await child.ended;
   ledger.killed(child.endedAt() ?? Date.now());
+  return hasEnded;
+}
+
+/** Asks for a replay; answers whether it was promised. */
+async function replay(child: RelayChild, incident: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${child.url}/v1/replays`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}` },
+      body: JSON.stringify({ incident, ratePerSecond: 500 }),
+      signal: AbortSignal.timeout(5000),
+    });
+    const text = await answer.text();
+    if (answer.status !== 202) throw new Error(`answered ${answer.status}: ${text}`);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith("answered")) throw error;
+    return false;
+  }
 }
 
 /** Posts until there is enough, or the relay is gone: single events and batches by turns. */
@@ -194,10 +226,4 @@ function randomOf(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-function pick<T>(list: readonly [T, ...T[]] | readonly T[], random: () => number): T {
-  const picked = list[Math.floor(random() * list.length)];
-  if (picked === undefined) throw new Error("nothing to pick from");
-  return picked;
 }

@@ -3,13 +3,16 @@ import { test } from "node:test";
 
 import { runKills } from "./kill-run.ts";
 
-/** As many as fit into a run of all tests; `node test/relay/kill-main.ts 200` does the rest. */
-const SEEDS = 20;
+/** Every case has its turn; `node test/relay/kill-main.ts 200` does the rest. */
+const SEEDS = 14;
 
 test("a relay that is killed at any point loses nothing, and repeats only what was just being sent", async (t) => {
   const report = await runKills(SEEDS);
   t.diagnostic(JSON.stringify({ ...report, lost: report.lost.length }));
   assert.ok(report.accepted > SEEDS * 5, "there was traffic");
+  for (const what of ["replay: mid-replay", "retention: mid-retention", "traffic: after POST"]) {
+    assert.ok((report.kills[what] ?? 0) > 0, `it was killed at "${what}"`);
+  }
   assert.deepEqual(report.lost, []);
   assert.deepEqual(report.unexplained, []);
   assert.deepEqual(report.notReplayed, []);

@@ -1,7 +1,13 @@
 /** What a test and its relay in another process say to each other. */
 
 /** Where the relay ends itself. */
-export const KILL_POINTS = ["before commit", "after commit", "after POST"] as const;
+export const KILL_POINTS = [
+  "before commit",
+  "after commit",
+  "after POST",
+  "mid-replay",
+  "mid-retention",
+] as const;
 export type KillPoint = (typeof KILL_POINTS)[number];
 
 /** End at the point when it is passed for the `left`th time. */
@@ -20,11 +26,7 @@ export interface ChildOptions {
 }
 
 export type ParentMessage =
-  | { readonly kind: "arm"; readonly arm: Arm }
-  /** replay the deliveries of an incident */
-  | { readonly kind: "replay"; readonly incident: string }
-  | { readonly kind: "status" }
-  | { readonly kind: "stop" };
+  { readonly kind: "arm"; readonly arm: Arm } | { readonly kind: "status" } | { readonly kind: "stop" };
 
 export type ChildMessage =
   | { readonly kind: "ready"; readonly port: number }

@@ -48,14 +48,22 @@ const relay = createRelay({
   retention: { eventsMs: options.retentionMs, deadMs: options.retentionMs, maxBytes: 2 ** 30 },
   sinks,
   network: { refusePrivate: false, alsoRefuse: [] },
-  tokens: () => new TokenSet([["ingest", options.token]]),
+  tokens: () =>
+    new TokenSet([
+      ["ingest", options.token],
+      ["admin", options.token],
+    ]),
   registry: new Registry(),
   clock: systemClock,
   random: Math.random,
   randomId: () => randomUUID(),
   logger: silentLogger,
   redactor: new Redactor(),
-  hooks: { beforeCommit: () => reach("before commit"), afterCommit: () => reach("after commit") },
+  hooks: {
+    beforeCommit: () => reach("before commit"),
+    afterCommit: () => reach("after commit"),
+    midway: (work) => reach(work === "replay" ? "mid-replay" : "mid-retention"),
+  },
 });
 const { value } = await loadSubscriptions(
   { file: join(options.directory, "relay.yaml"), types: ["webhook"] },
@@ -77,7 +85,6 @@ function send(message: ChildMessage): void {
 
 process.on("message", (message: ParentMessage) => {
   if (message.kind === "arm") armed = message.arm;
-  if (message.kind === "replay") void relay.control.createReplay({ incident: message.incident }, 500);
   if (message.kind === "status") {
     const open = relay.control.subscriptions().map(({ pending, delivering }) => pending + delivering);
     const replays = relay.store.runningReplays().length;

@@ -73,12 +73,17 @@ interface Lead {
 function fold(statements: Statements, row: Row, request: LeaseRequest): Lead | undefined {
   const { subscription, folding, now } = request;
   const id = int(row, "id");
-  if (folding.overflowAfter !== undefined && isTooMuchDue(statements, request, folding.overflowAfter)) {
+  const group = optionalText(row, "group_key");
+  const isNew = group === undefined || statements.findSinkState.get(subscription, group) === undefined;
+  if (
+    isNew &&
+    folding.overflowAfter !== undefined &&
+    isTooMuchDue(statements, request, folding.overflowAfter)
+  ) {
     const others = statements.dueOthers.all(subscription, now, id, folding.max - 1);
     foldInto(statements, id, others);
     return { id, isOverflow: true };
   }
-  const group = optionalText(row, "group_key");
   if (group === undefined) return { id, isOverflow: false };
   if (!folding.grows) {
     // a retry must be what the first attempt was, so only what was never sent is put together
@@ -95,7 +100,7 @@ function fold(statements: Statements, row: Row, request: LeaseRequest): Lead | u
 }
 
 function isTooMuchDue(statements: Statements, request: LeaseRequest, most: number): boolean {
-  const found = onlyRow(statements.countDue, request.subscription, request.now, most + 1);
+  const found = onlyRow(statements.countDueGroups, request.subscription, request.now, most + 1);
   return int(found, "count") > most;
 }
 

@@ -1,8 +1,9 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 
 import { int, optionalInt, optionalText, text, type Row } from "./database.ts";
 import { deliveryFilter, eventFilter } from "./filters.ts";
 import { pageOf } from "./pages.ts";
+import { filtered, type Statements } from "./statements.ts";
 import {
   DELIVERY_STATES,
   type AttemptView,
@@ -16,26 +17,19 @@ import {
   type PageRequest,
 } from "./views.ts";
 
-const DELIVERY = `SELECT d.*, e.id AS event_id, e.type, e.namespace, e.incident
-  FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq`;
-
 /** Reads events, deliveries and incidents as people see them: what is committed, never half a change. */
 export class StoreReader {
   readonly #database: DatabaseSync;
-  readonly #statesOfEvent: StatementSync;
+  readonly #statements: Statements;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, statements: Statements) {
     this.#database = database;
-    this.#statesOfEvent = database.prepare(
-      "SELECT state, count(*) AS count FROM deliveries WHERE event_seq = ? GROUP BY state",
-    );
+    this.#statements = statements;
   }
 
   events(query: EventQuery, page: PageRequest): Page<EventView> {
     const { and, values } = eventFilter(query);
-    const statement = this.#database.prepare(
-      `SELECT e.* FROM events AS e WHERE e.seq < :before ${and} ORDER BY e.seq DESC LIMIT :limit`,
-    );
+    const statement = this.#database.prepare(filtered.events(and));
     return pageOf(
       page,
       (before, limit) => statement.all({ ...values, before, limit }),
@@ -45,15 +39,13 @@ export class StoreReader {
   }
 
   event(id: string): EventView | undefined {
-    const row = this.#database.prepare("SELECT * FROM events WHERE id = ?").get(id);
+    const row = this.#statements.showEvent.get(id);
     return row === undefined ? undefined : this.#event(row);
   }
 
   deliveries(query: DeliveryQuery, page: PageRequest): Page<DeliveryView> {
     const { and, values } = deliveryFilter(query);
-    const statement = this.#database.prepare(
-      `${DELIVERY} WHERE d.id < :before ${and} ORDER BY d.id DESC LIMIT :limit`,
-    );
+    const statement = this.#database.prepare(filtered.deliveries(and));
     return pageOf(
       page,
       (before, limit) => statement.all({ ...values, before, limit }),
@@ -63,40 +55,26 @@ export class StoreReader {
   }
 
   delivery(id: number): DeliveryView | undefined {
-    const row = this.#database.prepare(`${DELIVERY} WHERE d.id = ?`).get(id);
+    const row = this.#statements.showDelivery.get(id);
     return row === undefined ? undefined : toDelivery(row);
   }
 
   /** Every attempt at a delivery, oldest first; for one that is part of another's message, those at the message. */
   attempts(deliveryId: number): readonly AttemptView[] {
-    const statement = this.#database.prepare(
-      `SELECT * FROM attempts WHERE delivery_id = (SELECT coalesce(lead_id, id) FROM deliveries WHERE id = ?)
-        ORDER BY number`,
-    );
-    return statement.all(deliveryId).map(toAttempt);
+    return this.#statements.attemptsOf.all(deliveryId).map(toAttempt);
   }
 
   incidents(page: PageRequest): Page<IncidentView> {
-    // one page may look at many events of few incidents, so it follows the index of incidents for each
-    const statement = this.#database.prepare(
-      `SELECT e.seq, e.incident, e.namespace, e.accepted_at, e.body,
-          (SELECT count(*) FROM events AS o WHERE o.incident = e.incident) AS count,
-          (SELECT min(accepted_at) FROM events AS o WHERE o.incident = e.incident) AS first
-        FROM events AS e
-        WHERE e.seq < :before AND e.incident <> ''
-          AND NOT EXISTS (SELECT 1 FROM events AS o WHERE o.incident = e.incident AND o.seq > e.seq)
-        ORDER BY e.seq DESC LIMIT :limit`,
-    );
     return pageOf(
       page,
-      (before, limit) => statement.all({ before, limit }),
+      (before, limit) => this.#statements.incidents.all({ before, limit }),
       toIncident,
       (_, row) => int(row, "seq"),
     );
   }
 
   #event(row: Row): EventView {
-    const states = this.#statesOfEvent.all(int(row, "seq"));
+    const states = this.#statements.statesOfEvent.all(int(row, "seq"));
     return {
       id: text(row, "id"),
       type: text(row, "type"),

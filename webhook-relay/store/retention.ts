@@ -23,13 +23,19 @@ export interface RetentionResult {
 /**
  * Deletes some events with their deliveries and attempts, and remembers their ids, so that a late repeat is still known.
  * Inside a transaction: an event goes with all that belongs to it, or not at all.
+ * @param midway called between remembering an event and deleting it
  */
-export function deleteEnded(statements: Statements, step: RetentionStep): RetentionResult {
+export function deleteEnded(
+  statements: Statements,
+  step: RetentionStep,
+  midway: (work: "retention") => void,
+): RetentionResult {
   const { before, deadBefore, after, max, now } = step;
   const rows = statements.agedEvents.all({ before, deadBefore, after, max });
   for (const row of rows) {
     const seq = int(row, "seq");
     statements.buryEvent.run({ seq, now });
+    midway("retention");
     statements.deleteEvent.run(seq);
   }
   const last = rows.at(-1);

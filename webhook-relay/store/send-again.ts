@@ -1,7 +1,7 @@
 import { int, optionalInt, text, type Row } from "./database.ts";
 import { readReplay } from "./read-replays.ts";
 import { deliveryFilter, type Filter } from "./filters.ts";
-import type { Statements } from "./statements.ts";
+import { filtered, type Statements } from "./statements.ts";
 import type { DatabaseSync } from "node:sqlite";
 import type { ReplayView } from "./views.ts";
 
@@ -37,14 +37,21 @@ export interface ReplayStep {
   readonly subscriptions: readonly string[];
 }
 
+/** What a replay is taken forward with. */
+export interface ReplayParts {
+  readonly database: DatabaseSync;
+  readonly statements: Statements;
+  /** called after each delivery, before anything of the step is committed */
+  readonly midway: (work: "replay") => void;
+}
+
 /**
  * Takes a replay forward by some deliveries and writes down how far it is, so that a restart goes on from there and sends
  * none twice. Inside a transaction.
  * @returns undefined when the replay is not running any more
  */
 export function stepReplay(
-  database: DatabaseSync,
-  statements: Statements,
+  { database, statements, midway }: ReplayParts,
   id: number,
   count: number,
   now: number,
@@ -66,6 +73,7 @@ export function stepReplay(
     if (sendAgain(statements, int(delivery, "id"), now) !== "queued") continue;
     subscriptions.add(text(delivery, "subscription"));
     replayed += 1;
+    midway("replay");
   }
   const last = found.at(-1);
   if (last === undefined) statements.endReplay.run({ id, now, state: "done" });
@@ -81,8 +89,5 @@ function nextDeliveries(
   filter: Filter,
   range: { readonly after: number; readonly until: number; readonly count: number },
 ): readonly Row[] {
-  const sql = `SELECT d.id, d.subscription FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
-    WHERE d.id > :after AND d.id <= :until AND d.state IN ('delivered', 'dead') ${filter.and}
-    ORDER BY d.id LIMIT :count`;
-  return database.prepare(sql).all({ ...filter.values, ...range });
+  return database.prepare(filtered.toReplay(filter.and)).all({ ...filter.values, ...range });
 }

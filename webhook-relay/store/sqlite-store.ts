@@ -28,7 +28,12 @@ export interface SqliteStoreOptions {
   /** see `CommitQueueOptions` */
   readonly beforeCommit?: () => void;
   readonly afterCommit?: (milliseconds: number, operations: number) => void;
+  /** called in the middle of a transaction of this work */
+  readonly midway?: (work: LongWork) => void;
 }
+
+/** What touches many rows in one transaction. */
+export type LongWork = "replay" | "retention";
 
 /** A store that was opened. */
 export interface OpenedStore {
@@ -44,7 +49,14 @@ export interface OpenedStore {
  * @throws StoreError when another process has it, a newer release wrote it, or the directory cannot be used
  */
 export function openStore(options: SqliteStoreOptions): OpenedStore {
-  const { directory, clock, parseEvent, beforeCommit = nothing, afterCommit = nothing } = options;
+  const {
+    directory,
+    clock,
+    parseEvent,
+    beforeCommit = nothing,
+    afterCommit = nothing,
+    midway = nothing,
+  } = options;
   const { database, path, setAside } = openStoreDatabase(directory, clock.now());
   try {
     const statements = prepareStatements(database);
@@ -53,7 +65,11 @@ export function openStore(options: SqliteStoreOptions): OpenedStore {
     statements.commit.run();
     const monotonic = (): number => clock.monotonic();
     const queue = new CommitQueue({ database, statements, beforeCommit, afterCommit, monotonic });
-    return { store: createStore({ database, path, statements, queue, parseEvent }), setAside, interrupted };
+    return {
+      store: createStore({ database, path, statements, queue, parseEvent, midway }),
+      setAside,
+      interrupted,
+    };
   } catch (error) {
     database.close();
     throw storeError(error);
@@ -66,10 +82,12 @@ interface Parts {
   readonly statements: Statements;
   readonly queue: CommitQueue;
   readonly parseEvent: (body: string) => RelayEvent;
+  readonly midway: (work: LongWork) => void;
 }
 
-function createStore({ database, path, statements, queue, parseEvent }: Parts): RelayStore {
-  const reader = new StoreReader(database);
+function createStore(parts: Parts): RelayStore {
+  const { database, path, statements, queue, parseEvent, midway } = parts;
+  const reader = new StoreReader(database, statements);
   return {
     accept: (events, now) => queue.run(() => events.map((event) => acceptEvent(statements, event, now))),
 
@@ -98,7 +116,7 @@ function createStore({ database, path, statements, queue, parseEvent }: Parts): 
         if (created === undefined) throw new Error("the replay was not written");
         return readReplay(created);
       }),
-    stepReplay: (id, count, now) => queue.run(() => stepReplay(database, statements, id, count, now)),
+    stepReplay: (id, count, now) => queue.run(() => stepReplay(parts, id, count, now)),
     cancelReplay: (id, now) =>
       queue.run(() => Number(statements.endReplay.run({ id, now, state: "cancelled" }).changes) > 0),
     runningReplays: () => statements.runningReplays.all().map(readReplay),
@@ -134,7 +152,7 @@ function createStore({ database, path, statements, queue, parseEvent }: Parts): 
     },
 
     expire: (step) => queue.run(() => expireDeliveries(statements, step)),
-    deleteEnded: (step) => queue.run(() => deleteEnded(statements, step)),
+    deleteEnded: (step) => queue.run(() => deleteEnded(statements, step, midway)),
     deleteRemembered: (before) => queue.run(() => deleteRemembered(statements, before)),
     vacuum: () => void statements.vacuum.all(),
 

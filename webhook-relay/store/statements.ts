@@ -3,6 +3,25 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 /** The condition of `deliveries_by_group`, word for word: SQLite uses a partial index only then. */
 const IN_GROUP = "state IN ('pending', 'delivering') AND group_key IS NOT NULL";
 
+/** A delivery with what is shown of its event. */
+const DELIVERY = `SELECT d.*, e.id AS event_id, e.type, e.namespace, e.incident
+  FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq`;
+
+/** Statements to which conditions are added, see `Filter.and`. */
+export const filtered = {
+  events: (and: string) =>
+    `SELECT e.* FROM events AS e WHERE e.seq < :before ${and} ORDER BY e.seq DESC LIMIT :limit`,
+  deliveries: (and: string) => `${DELIVERY} WHERE d.id < :before ${and} ORDER BY d.id DESC LIMIT :limit`,
+  toReplay: (and: string) => `SELECT d.id, d.subscription
+    FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq
+    WHERE d.id > :after AND d.id <= :until AND d.state IN ('delivered', 'dead') ${and}
+    ORDER BY d.id LIMIT :count`,
+} as const;
+
+/** Nothing is remembered under the group's key of a delivery `d`. */
+const IS_NEW_GROUP = `NOT EXISTS (SELECT 1 FROM sink_state AS s
+      WHERE s.subscription = d.subscription AND s.key = d.group_key)`;
+
 /** Every statement that does not depend on what a caller filters by, by name. */
 const SQL = {
   begin: "BEGIN IMMEDIATE",
@@ -32,8 +51,8 @@ const SQL = {
   nextDue: `SELECT min(due_at) AS due_at FROM deliveries WHERE state = 'pending' AND subscription = ?`,
   due: `SELECT id, group_key, attempts FROM deliveries
     WHERE state = 'pending' AND subscription = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?`,
-  countDue: `SELECT count(*) AS count FROM
-    (SELECT 1 FROM deliveries WHERE state = 'pending' AND subscription = ? AND due_at <= ? LIMIT ?)`,
+  countDueGroups: `SELECT count(*) AS count FROM (SELECT DISTINCT coalesce(group_key, id) FROM deliveries AS d
+    WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND ${IS_NEW_GROUP} LIMIT ?)`,
   foldFresh: `UPDATE deliveries SET state = 'folded', lead_id = :lead WHERE id IN
     (SELECT id FROM deliveries WHERE ${IN_GROUP} AND state = 'pending' AND subscription = :subscription
       AND group_key = :group AND due_at <= :now AND attempts = 0 AND total = 1 AND id <> :lead
@@ -44,12 +63,13 @@ const SQL = {
     WHERE ${IN_GROUP} AND state = 'pending' AND subscription = ? AND group_key = ?`,
   pendingOfGroup: `SELECT id FROM deliveries
     WHERE ${IN_GROUP} AND state = 'pending' AND subscription = ? AND group_key = ? AND id <> ? ORDER BY id LIMIT ?`,
-  dueOthers: `SELECT id FROM deliveries
-    WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? ORDER BY due_at, id LIMIT ?`,
+  dueOthers: `SELECT id FROM deliveries AS d
+    WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? AND ${IS_NEW_GROUP} ORDER BY due_at, id LIMIT ?`,
   adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id = ?",
   fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id = ?",
   lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = :until,
-      is_overflow = max(is_overflow, :overflow),
+      is_overflow = max(is_overflow, :overflow,
+        coalesce((SELECT max(is_overflow) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
       total = 1 + (SELECT count(*) FROM deliveries AS member WHERE member.lead_id = deliveries.id)
     WHERE id = :id AND state = 'pending'
     RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
@@ -132,6 +152,21 @@ const SQL = {
   pageCount: "PRAGMA page_count",
   freePages: "PRAGMA freelist_count",
   pageSize: "PRAGMA page_size",
+
+  // what people see
+  showEvent: "SELECT * FROM events WHERE id = ?",
+  statesOfEvent: "SELECT state, count(*) AS count FROM deliveries WHERE event_seq = ? GROUP BY state",
+  showDelivery: `${DELIVERY} WHERE d.id = ?`,
+  attemptsOf: `SELECT * FROM attempts WHERE delivery_id = (SELECT coalesce(lead_id, id) FROM deliveries WHERE id = ?)
+    ORDER BY number`,
+  // one page may look at many events of few incidents, so it follows the index of incidents for each
+  incidents: `SELECT e.seq, e.incident, e.namespace, e.accepted_at, e.body,
+      (SELECT count(*) FROM events AS o WHERE o.incident = e.incident) AS count,
+      (SELECT min(accepted_at) FROM events AS o WHERE o.incident = e.incident) AS first
+    FROM events AS e
+    WHERE e.seq < :before AND e.incident <> ''
+      AND NOT EXISTS (SELECT 1 FROM events AS o WHERE o.incident = e.incident AND o.seq > e.seq)
+    ORDER BY e.seq DESC LIMIT :limit`,
 
   // retention
   agedEvents: `SELECT seq FROM events WHERE seq > :after AND accepted_at < :before
