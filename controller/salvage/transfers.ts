@@ -3,7 +3,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { AgentQuestions } from "../agents/agent-questions.ts";
 import { callError, type ImportDriver, type ImportTask } from "../agents/import-driver.ts";
 import { keyOf } from "../kube/resources.ts";
-import type { SalvageRecord } from "../objects/salvage-record.ts";
+import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { judgeImportFailure } from "./import-failure.ts";
 import type { FailedReason } from "./reasons.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
@@ -193,6 +193,8 @@ export class Transfers {
         if (bytes.bytesTransferred > received && received > 0 && attempts !== undefined)
           attempts.failures = 0;
         received = bytes.bytesTransferred;
+        // an agent that says the same again and again does not get on: the record must be able to end
+        if (isKnown(latest.status, bytes)) return;
         if (writing !== undefined || !isProgressDue(latest.status, now())) return;
         writing = keeper
           .change(latest, { type: "progress", ...bytes }, signal)
@@ -213,6 +215,14 @@ export class Transfers {
       },
     };
   }
+}
+
+function isKnown(status: SalvageRecordStatus, bytes: TransferBytes): boolean {
+  return (
+    status.bytesTotal === bytes.bytesTotal &&
+    status.bytesTransferred === bytes.bytesTransferred &&
+    status.bytesReused === bytes.bytesReused
+  );
 }
 
 function noAttempts(): Attempts {

@@ -29,20 +29,29 @@ export interface ControlCluster {
 }
 
 /** Starts an API server in memory. A cluster with a real one differs in URL and credentials alone. */
-export async function startCluster(cleanup: Cleanup): Promise<ControlCluster> {
+export async function startCluster(
+  cleanup: Cleanup,
+  options: {
+    /** default false: plain HTTP */
+    readonly tls?: boolean;
+    /** milliseconds between bookmarks, default 60000 */
+    readonly bookmarkIntervalMs?: number;
+    /** others with the rights of the controller */
+    readonly others?: readonly string[];
+  } = {},
+): Promise<ControlCluster> {
+  const { tls = false, others = [], bookmarkIntervalMs = 60_000 } = options;
   const crd = parseObject(
     JSON.stringify(parse(await readFile(join(CHART, "crds/salvagerecords.yaml"), "utf8"))),
   );
+  const clusterRules = await rules("cluster-role.yaml");
+  const rights = { clusterRules, rules: { [RELEASE_NAMESPACE]: await rules("role.yaml") } };
   const server = await createApiServer({
     cleanup,
+    tls,
+    bookmarkIntervalMs,
     crds: [crd],
-    users: [
-      {
-        name: SERVICE_ACCOUNT,
-        clusterRules: await rules("cluster-role.yaml"),
-        rules: { [RELEASE_NAMESPACE]: await rules("role.yaml") },
-      },
-    ],
+    users: [SERVICE_ACCOUNT, ...others].map((name) => ({ name, ...rights })),
   });
   const { api } = await kubeClient({ server, cleanup });
   return { api, server, controllerKubeconfig: server.kubeconfigPath(SERVICE_ACCOUNT) };
