@@ -18,7 +18,8 @@ commands:
   agent          run the agent of one node
   webhook-relay  take the controller's events and deliver them to webhooks
   doctor         check what tote needs in a cluster
-  certs          make a CA and certificates for every role
+  certs          make a CA and certificates for every role, in files
+  certs ensure   keep them in Secrets of a cluster; certs remove removes those
   version        print the version, with --json as JSON
 
 tote <command> --help lists the flags of a command.
@@ -51,6 +52,11 @@ export async function main(
       return doctor.main(rest, env, context);
     }
     case "certs": {
+      const [action, ...flags] = rest;
+      if (action === "ensure" || action === "remove") {
+        const { runEnsureCommand } = await import("./controller/certs/ensure-command.ts");
+        return runEnsureCommand(action, flags, env, context);
+      }
       const { runCertsCommand } = await import("./lib/certs-command.ts");
       return runCertsCommand(rest, env, context);
     }

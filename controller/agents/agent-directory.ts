@@ -24,14 +24,11 @@ export function agentsOfPods(
   pods: ReadStore<StrippedAgentPod, "node">,
   options: { readonly port: number; readonly insecure: boolean },
 ): AgentDirectory {
-  const scheme = options.insecure ? "http" : "https";
   return {
     urlOf(node) {
       const ready = pods.find("node", node).filter((pod) => isCallable(pod));
       const pod = ready.sort((a, b) => (a.name < b.name ? 1 : -1))[0];
-      if (pod === undefined) return undefined;
-      const host = isIPv6(pod.podIp) ? `[${pod.podIp}]` : pod.podIp;
-      return `${scheme}://${host}:${options.port}`;
+      return pod === undefined ? undefined : urlOfAgentPod(pod, options);
     },
     nodes() {
       const nodes = new Set<string>();
@@ -39,6 +36,16 @@ export function agentsOfPods(
       return [...nodes].sort();
     },
   };
+}
+
+/** Where an agent takes calls; undefined when its pod is not ready for any. */
+export function urlOfAgentPod(
+  pod: StrippedAgentPod,
+  { port, insecure }: { readonly port: number; readonly insecure: boolean },
+): string | undefined {
+  if (!isCallable(pod)) return undefined;
+  const host = isIPv6(pod.podIp) ? `[${pod.podIp}]` : pod.podIp;
+  return `${insecure ? "http" : "https"}://${host}:${port}`;
 }
 
 /** No agents at all: detection only. */
