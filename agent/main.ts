@@ -7,6 +7,7 @@ import type { Environment } from "../lib/flags.ts";
 import { startHealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
+import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { TlsReloader } from "../lib/tls-reload.ts";
 import { toteVersion } from "../lib/version.ts";
 import { createAgent, type Agent } from "./agent.ts";
@@ -83,6 +84,7 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
   if (reloader === undefined)
     logger.warn("INSECURE: no TLS and no grants, whoever connects may do everything");
 
+  if (reloader !== undefined) registerTlsMetrics(agent.registry, () => reloader.current.cert);
   const ended = new AbortController();
   const health = await startHealthServer({
     ...config.metricsAddr,

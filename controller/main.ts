@@ -7,6 +7,7 @@ import type { Environment } from "../lib/flags.ts";
 import { startHealthServer, type HealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
+import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { TlsReloader } from "../lib/tls-reload.ts";
 import { toteVersion } from "../lib/version.ts";
 import { readControllerConfig, type ControllerConfig } from "./config.ts";
@@ -86,6 +87,7 @@ async function run(
   onCertificates = () => controller.certificatesChanged();
   if (config.insecure) logger.warn("INSECURE: agents are called without TLS and without grants");
   const { registry } = controller;
+  if (reloader !== undefined) registerTlsMetrics(registry, () => reloader.current.cert);
   const readiness = () => controller.readiness();
   const servers = await serve(config, { registry, readiness });
   logger.info("controller started", { version, server: connection.server });

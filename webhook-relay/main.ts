@@ -10,6 +10,7 @@ import type { Environment } from "../lib/flags.ts";
 import { startHealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
+import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { toteVersion } from "../lib/version.ts";
 import { readRelayConfig, type RelayConfig } from "./config.ts";
 import { followServerTls, followSubscriptions, followTokens } from "./followers.ts";
@@ -82,6 +83,7 @@ async function run(
   // what was begun is ended in reverse order, also when something after it cannot begin
   await using begun = new AsyncDisposableStack();
   const registry = new Registry();
+  if (certificates !== undefined) registerTlsMetrics(registry, () => certificates.current.cert);
   const running = createRelay({
     dataDir: config.dataDir,
     retention: config.retention,

@@ -89,6 +89,18 @@ export const BUILT_IN: readonly Kind[] = [
     updatesBlindly: false,
     countsGeneration: true,
   },
+  builtIn("", "v1", "Secret", "secrets"),
+  {
+    ...builtIn(
+      "admissionregistration.k8s.io",
+      "v1",
+      "ValidatingWebhookConfiguration",
+      "validatingwebhookconfigurations",
+      false,
+    ),
+    updatesBlindly: false,
+    countsGeneration: true,
+  },
   ...["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"].map((kind) => owner("apps", kind)),
   ...["Job", "CronJob"].map((kind) => owner("batch", kind)),
 ];
