@@ -8,7 +8,7 @@ import type { Versioned } from "./kube/mirror.ts";
 import type { KubeObject } from "./kube/objects.ts";
 import { Reflector } from "./kube/reflector.ts";
 import { NAMESPACES, NODES, PODS, SALVAGE_RECORDS, type KubeResource } from "./kube/resources.ts";
-import type { Indexer } from "./kube/store.ts";
+import type { Indexer, ReadStore } from "./kube/store.ts";
 import type { StrippedAgentPod } from "./objects/agent-pod.ts";
 import { comparableName } from "./objects/image-name.ts";
 import type { StrippedNamespace } from "./objects/namespace.ts";
@@ -31,6 +31,11 @@ export interface KeptRecord extends Versioned {
   readonly problem: string;
 }
 
+/** What records are found by, beside their key. */
+export type RecordIndex = "subject" | "digest" | "node" | "image" | "phase";
+/** The records that the API server has, as the watch told. */
+export type RecordStore = ReadStore<KeptRecord, RecordIndex>;
+
 /** What the controller sees of the cluster, kept up to date by watches. */
 export interface ClusterView {
   readonly pods: Reflector<StrippedPod, "namespace" | "node" | "image" | "digest">;
@@ -38,7 +43,7 @@ export interface ClusterView {
   readonly namespaces: Reflector<StrippedNamespace>;
   /** undefined without --agent-namespace */
   readonly agents: Reflector<StrippedAgentPod, "node"> | undefined;
-  readonly records: Reflector<KeptRecord, "subject" | "digest" | "node">;
+  readonly records: Reflector<KeptRecord, RecordIndex>;
   /** Not ready while a first list is outstanding or a watch is stale. */
   readiness(): Readiness;
   /** Resolves once every first list is complete. */
@@ -101,11 +106,7 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
     digest: (node: StrippedNode) => unique(node.images.flat().flatMap((name) => digestOfImageId(name) ?? [])),
   });
   const namespaces = reflect("namespaces", NAMESPACES, stripNamespace, {});
-  const records = reflect("salvagerecords", SALVAGE_RECORDS, keepRecord, {
-    subject: ({ record }: KeptRecord) => (record === undefined ? [] : [subjectOf(record)]),
-    digest: ({ record }: KeptRecord) => present(record?.status.digest ?? record?.spec.digest),
-    node: ({ record }: KeptRecord) => present(record?.status.plan?.targetNode ?? record?.spec.targetNode),
-  });
+  const records = reflect("salvagerecords", SALVAGE_RECORDS, keepRecord, RECORD_INDEXERS);
   const agents =
     options.agentNamespace === ""
       ? undefined
@@ -151,6 +152,25 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
 export function subjectOf({ metadata, spec, status }: SalvageRecord): string {
   const image = status.origin?.image ?? spec.imageRef ?? "";
   return subjectKey(metadata.namespace, image, status.origin?.targetNode ?? spec.targetNode ?? "");
+}
+
+/** How records are found. */
+export const RECORD_INDEXERS: Readonly<Record<RecordIndex, Indexer<KeptRecord>>> = {
+  subject: ({ record }) => (record === undefined ? [] : [subjectOf(record)]),
+  digest: ({ record }) => present(record?.status.digest ?? record?.spec.digest),
+  node: ({ record }) => present(record?.status.plan?.targetNode ?? record?.spec.targetNode),
+  image: ({ record }) => (record === undefined ? [] : present(imageKeyOf(record))),
+  phase: ({ record }) => present(record?.status.phase),
+};
+
+/** The value of the index "image": what all records of one namespace and image have in common, on whatever node. */
+export function imageKey(namespace: string, image: string): string {
+  return `${namespace}\n${image}`;
+}
+
+/** The same for a record; undefined until its first status was written. */
+export function imageKeyOf({ metadata, status }: SalvageRecord): string | undefined {
+  return status.origin === undefined ? undefined : imageKey(metadata.namespace, status.origin.image);
 }
 
 function keepRecord(object: KubeObject): KeptRecord {

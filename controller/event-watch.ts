@@ -59,7 +59,7 @@ export function createEventWatch(options: EventWatchOptions): EventWatch {
 
   async function allowed(signal: AbortSignal): Promise<boolean> {
     try {
-      for await (const _page of api.list(ANY_EVENTS, { limit: 1, signal })) break;
+      await api.list(ANY_EVENTS, { limit: 1, signal }).next();
     } catch (error) {
       // whatever else is wrong, the reflectors deal with it
       return !isForbidden(error);

@@ -1,6 +1,5 @@
-import type { KeptRecord } from "../cluster-view.ts";
+import type { RecordStore } from "../cluster-view.ts";
 import type { FailureWatch } from "../detect/failure-watch.ts";
-import type { ReadStore } from "../kube/store.ts";
 import { asTime } from "../objects/json.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { FailingNow, FailingState } from "./metrics.ts";
@@ -8,7 +7,7 @@ import type { FailingNow, FailingState } from "./metrics.ts";
 /** Counts what fails now, by what the newest record about it says. A failure without one is not opted in, or very new. */
 export function failingNow(
   failures: FailureWatch,
-  records: ReadStore<KeptRecord, "subject" | "digest" | "node">,
+  records: RecordStore,
   now: number,
 ): FailingNow {
   const counts: Record<FailingState, number> = {

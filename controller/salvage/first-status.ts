@@ -1,9 +1,12 @@
 import { isDigest } from "../../lib/digest.ts";
 import { subjectOf, type ClusterView } from "../cluster-view.ts";
+import type { Episode } from "../detect/episodes.ts";
+import type { FailureCause } from "../detect/failure.ts";
 import type { FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { chooseIncident } from "./incident.ts";
+import { knownCause } from "./known-cause.ts";
 import type { RecordBook } from "./record-book.ts";
 import type { RecordChange } from "./record-change.ts";
 import { isOrder } from "./record-state.ts";
@@ -66,7 +69,7 @@ export class FirstStatus {
         ownerKind: owner.kind,
         ownerName: owner.name,
         targetNode: episode.nodeName,
-        cause: episode.cause,
+        cause: this.#cause(metadata.namespace, episode),
       },
       reason: episode.failure.reason,
       message: episode.failure.message,
@@ -76,6 +79,10 @@ export class FirstStatus {
     };
   }
 
+  #cause(namespace: string, { cause, failure }: Episode): FailureCause {
+    return knownCause(cause, this.#options.book.withImage(namespace, failure.image));
+  }
+
   #incident(
     namespace: string,
     owner: { readonly kind: string; readonly name: string },
@@ -83,6 +90,6 @@ export class FirstStatus {
   ): string {
     const { book, now } = this.#options;
     const subject = { namespace, ownerKind: owner.kind, ownerName: owner.name, image };
-    return chooseIncident(subject, [...book.all()], now());
+    return chooseIncident(subject, book.withImage(namespace, image), now());
   }
 }

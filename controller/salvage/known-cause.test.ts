@@ -6,14 +6,14 @@ import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { CHANGES, ORIGIN, record, statusAfter } from "../testing/records.ts";
 import { knownCause } from "./known-cause.ts";
 
-function refused(cause: FailureCause, progressAt: string, namespace = "shop"): SalvageRecord {
+function refused(cause: FailureCause, progressAt: string): SalvageRecord {
   const detected = { ...CHANGES.detected, origin: { ...ORIGIN, cause } };
-  return record({ namespace, status: { ...statusAfter(detected, CHANGES.refused), progressAt } });
+  return record({ status: { ...statusAfter(detected, CHANGES.refused), progressAt } });
 }
 
 test("a cause that the kubelet tells is the cause", () => {
   const records = [refused("unauthorized", "2026-08-01T10:00:00Z")];
-  assert.equal(knownCause("unreachable", "shop", ORIGIN.image, records), "unreachable");
+  assert.equal(knownCause("unreachable", records), "unreachable");
 });
 
 test("one that it does not repeat is remembered by the last record", () => {
@@ -22,12 +22,5 @@ test("one that it does not repeat is remembered by the last record", () => {
     refused("unauthorized", "2026-08-01T12:00:00Z"),
     refused("unknown", "2026-08-01T13:00:00Z"),
   ];
-  assert.equal(knownCause("unknown", "shop", ORIGIN.image, records), "unauthorized");
-});
-
-test("records of other namespaces and images do not matter", () => {
-  const records = [refused("unauthorized", "2026-08-01T10:00:00Z", "bank")];
-  assert.equal(knownCause("unknown", "shop", ORIGIN.image, records), "unknown");
-  assert.equal(knownCause("unknown", "bank", "registry.test/x", records), "unknown");
-  assert.equal(knownCause("unknown", "bank", ORIGIN.image, records), "unauthorized");
+  assert.equal(knownCause("unknown", records), "unauthorized");
 });

@@ -7,17 +7,11 @@ import type { SalvageRecord } from "../objects/salvage-record.ts";
  * controller it is unknown: then the last one that a record of the same namespace and image has is taken. A refusal must
  * not turn into a permission because somebody has forgotten the reason. Pure.
  *
- * @param image as the pod writes it
+ * @param records of the same namespace and image
  */
-export function knownCause(
-  cause: FailureCause,
-  namespace: string,
-  image: string,
-  records: readonly SalvageRecord[],
-): FailureCause {
+export function knownCause(cause: FailureCause, records: readonly SalvageRecord[]): FailureCause {
   if (cause !== "unknown") return cause;
   const last = records
-    .filter(({ metadata, status }) => metadata.namespace === namespace && status.origin?.image === image)
     .filter(({ status }) => status.cause !== undefined && status.cause !== "unknown")
     .toSorted((a, b) => asTime(b.status.progressAt) - asTime(a.status.progressAt))[0];
   return last?.status.cause ?? "unknown";

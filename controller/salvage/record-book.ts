@@ -1,11 +1,9 @@
 import type { Clock } from "../../lib/clock.ts";
-import type { KeptRecord } from "../cluster-view.ts";
-import { subjectOf } from "../cluster-view.ts";
+import { imageKey, imageKeyOf, subjectOf, type RecordStore } from "../cluster-view.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../kube/api-error.ts";
 import type { KubeApi } from "../kube/kube-api.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { keyOf, parseKey, SALVAGE_RECORDS } from "../kube/resources.ts";
-import type { ReadStore } from "../kube/store.ts";
 import { readSalvageRecord } from "../objects/read-salvage-record.ts";
 import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { applyChange, RecordStateError } from "./apply-change.ts";
@@ -27,7 +25,7 @@ export interface ChangeResult {
  */
 export class RecordBook {
   readonly #api: KubeApi;
-  readonly #store: ReadStore<KeptRecord, "subject" | "digest" | "node">;
+  readonly #store: RecordStore;
   readonly #clock: Clock;
   /** written here and not seen by the watch yet; undefined stands for a deletion */
   readonly #ahead = new Map<string, SalvageRecord>();
@@ -35,11 +33,7 @@ export class RecordBook {
   readonly #writing = new Map<string, Promise<unknown>>();
 
   /** @param options.api writes of a leader only */
-  constructor(options: {
-    readonly api: KubeApi;
-    readonly store: ReadStore<KeptRecord, "subject" | "digest" | "node">;
-    readonly clock: Clock;
-  }) {
+  constructor(options: { readonly api: KubeApi; readonly store: RecordStore; readonly clock: Clock }) {
     this.#api = options.api;
     this.#store = options.store;
     this.#clock = options.clock;
@@ -69,6 +63,24 @@ export class RecordBook {
     const keys = new Set(this.#store.findKeys("digest", digest));
     for (const [key, record] of this.#ahead) if (record.spec.digest === digest) keys.add(key);
     return [...keys].flatMap((key) => this.get(key) ?? []);
+  }
+
+  /** Records of a namespace about one image as pods write it, on whatever node. */
+  withImage(namespace: string, image: string): readonly SalvageRecord[] {
+    const wanted = imageKey(namespace, image);
+    const keys = new Set(this.#store.findKeys("image", wanted));
+    for (const [key, record] of this.#ahead) if (imageKeyOf(record) === wanted) keys.add(key);
+    return [...keys].flatMap((key) => this.get(key) ?? []);
+  }
+
+  /** How many records are in the phase Refused. */
+  get refused(): number {
+    let refused = this.#store.count("phase", "Refused");
+    for (const [key, { status }] of this.#ahead) {
+      const isSeen = this.#store.get(key)?.record?.status.phase === "Refused";
+      if (status.phase === "Refused" && !isSeen) refused += 1;
+    }
+    return refused;
   }
 
   /** Every record. */

@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { PROGRESS_WRITE_INTERVAL_MS, RECORD_STALL_MS, REFUSED_RECORDS_MAX } from "../limits.ts";
+import { PROGRESS_WRITE_INTERVAL_MS, RECORD_STALL_MS } from "../limits.ts";
 import { TRANSITION_TYPES } from "../objects/salvage-record.ts";
 import { CHANGES, record, statusAfter, T0 } from "../testing/records.ts";
 import { legacyStatus } from "./legacy.ts";
-import {
-  isLegacy,
-  isOrder,
-  isProgressDue,
-  isReapable,
-  isStalled,
-  owedTransitions,
-  refusedRoom,
-} from "./record-state.ts";
+import { isLegacy, isOrder, isProgressDue, isReapable, isStalled, owedTransitions } from "./record-state.ts";
 
 const { detected, planned, started, progress, refused } = CHANGES;
 const LEGACY_SPEC = {
@@ -118,14 +110,4 @@ test("a legacy record is deleted a time to live after it was made", () => {
   const legacy = record({ labels: {}, spec: LEGACY_SPEC });
   const marked = { ...legacy, status: legacyStatus(legacy) };
   assert.equal(isReapable(marked, { now: T0 + HOUR, ttlMs: HOUR, wanted: ALL }), true);
-});
-
-test("at a thousand refused records there is room for no more", () => {
-  const status = statusAfter(detected, refused);
-  const many = Array.from({ length: REFUSED_RECORDS_MAX - 1 }, (_, index) =>
-    record({ name: `r${index}`, status }),
-  );
-  const other = record({ status: statusAfter(detected) });
-  assert.equal(refusedRoom([...many, other]), 1);
-  assert.equal(refusedRoom([...many, ...many]), 0);
 });

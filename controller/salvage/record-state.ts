@@ -1,6 +1,6 @@
 /** What a record is and how far: questions that need its fields only. */
 
-import { PROGRESS_WRITE_INTERVAL_MS, RECORD_STALL_MS, REFUSED_RECORDS_MAX } from "../limits.ts";
+import { PROGRESS_WRITE_INTERVAL_MS, RECORD_STALL_MS } from "../limits.ts";
 import { asTime } from "../objects/json.ts";
 import {
   MANAGED_BY,
@@ -67,11 +67,4 @@ export function isReapable(
   if (ttlMs === 0 || !hasEnded(status) || metadata.isDeleting) return false;
   const completed = asTime(status.completedAt);
   return completed > 0 && now - completed >= ttlMs && owedTransitions(status, wanted).length === 0;
-}
-
-/** How many more records may be in the phase Refused; at 0 refusals are summed up in one Event instead. */
-export function refusedRoom(records: Iterable<SalvageRecord>): number {
-  let refused = 0;
-  for (const { status } of records) refused += status.phase === "Refused" ? 1 : 0;
-  return Math.max(0, REFUSED_RECORDS_MAX - refused);
 }

@@ -7,6 +7,7 @@ import { keyOf } from "../kube/resources.ts";
 import type { Outcome } from "../kube/workers.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
+import { REFUSED_RECORDS_MAX } from "../limits.ts";
 import type { Resolution } from "../resolve/resolve-digest.ts";
 import type { ControllerMetrics } from "../report/metrics.ts";
 import { decideEpisode, nextEpisode, type FailingPod } from "./episode.ts";
@@ -16,7 +17,8 @@ import type { Planner } from "./planner.ts";
 import type { RecordBook } from "./record-book.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
 import { recordKeyText, type RecordKey } from "./record-name.ts";
-import { hasEnded, refusedRoom } from "./record-state.ts";
+import { hasEnded } from "./record-state.ts";
+import { knownCause } from "./known-cause.ts";
 import { leadingFailure, podsOf, readReference } from "./salvage-subject.ts";
 
 /** Pauses before another look at pods that nothing can be done for now, in milliseconds; their changes come at once. */
@@ -100,7 +102,7 @@ export class SubjectReconciler {
         onRecord(keyOf(decision.record.metadata), priority);
         return { kind: "again", afterMs: Math.max(1_000, decision.recheckAt - now()) };
       case "new": {
-        const isBounded = refusedRoom(book.all()) === 0;
+        const isBounded = book.refused >= REFUSED_RECORDS_MAX;
         if (decision.onlyIfAllowed || isBounded) {
           const refusal = await this.#refusal(lead, resolution, signal);
           if (refusal && isBounded && !decision.onlyIfAllowed) this.#options.onOverflow();
@@ -181,7 +183,8 @@ export class SubjectReconciler {
   ): Promise<boolean> {
     const wanted = this.#wanted(lead);
     if (wanted === undefined || dispositionOf(lead.episode.failure).kind === "report") return true;
-    const { failure, cause } = lead.episode;
+    const { failure, namespace } = lead.episode;
+    const cause = knownCause(lead.episode.cause, this.#options.book.withImage(namespace, failure.image));
     const known = resolution === undefined ? {} : { resolution };
     const finding = await this.#options.planner.plan(
       { ...wanted, imageRef: failure.image, cause, ...known },

@@ -6,11 +6,18 @@ import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { parse } from "yaml";
 
+import { parseObject } from "../../test/harness/apiserver/server.ts";
+import type { ObjectInput } from "../../test/harness/apiserver/types.ts";
 import { asObject, asObjects } from "../objects/json.ts";
 
 /** The definition as it would be sent to the API server. */
 export function readCrd(): unknown {
   return parse(readFileSync(new URL("../../charts/tote/crds/salvagerecords.yaml", import.meta.url), "utf8"));
+}
+
+/** The same as an API server of tests takes it. */
+export function parseCrd(): ObjectInput {
+  return parseObject(JSON.stringify(readCrd()));
 }
 
 /** The schema of v1alpha1. */
