@@ -87,3 +87,55 @@ export const REPLAY_IDLE_MS = 60_000;
 export const ACCEPT_QUEUE_MAX = 10_000;
 /** What a client is told to wait when the store takes nothing. */
 export const REFUSED_RETRY_AFTER_S = 10;
+
+/** Block Kit (https://docs.slack.dev/reference/block-kit/blocks) and chat.postMessage; no message of ours comes near. */
+export const SLACK_HEADER_MAX_CHARS = 150;
+export const SLACK_SECTION_MAX_CHARS = 3000;
+export const SLACK_FIELDS_MAX = 10;
+export const SLACK_FIELD_MAX_CHARS = 2000;
+export const SLACK_CONTEXT_MAX_CHARS = 2000;
+/** Longest text of a message without blocks; Slack cuts at 40,000. */
+export const SLACK_TEXT_MAX_CHARS = 3000;
+/** What is remembered of an incident to render its message again. */
+export const SLACK_CARD_TEXT_MAX_CHARS = 300;
+export const SLACK_CARD_STEPS = 12;
+export const SLACK_COUNTS_MAX = 20;
+/** Events that a reply names. */
+export const SLACK_THREAD_LINES = 5;
+/** Events that a message of many incidents names; even. */
+export const SLACK_STORM_SAMPLES = 10;
+/** Between two messages into one channel: Slack takes one a second. */
+export const SLACK_INTERVAL_MS = 1000;
+/** Between two updates with one token, in intervals: Slack takes 50 a minute and a few more. */
+export const SLACK_UPDATE_FACTOR = 1.25;
+/** Longest wait for a turn during an attempt; past it the delivery goes back. */
+export const SLACK_PACE_WAIT_MS = 5_000;
+/** Calls that one attempt can take: look, post or update, again as plain text, post anew, reply, again as plain text. */
+export const SLACK_CALLS_MAX = 6;
+/** Pause when Slack says "too many" and not until when. */
+export const SLACK_THROTTLE_PAUSE_MS = 30_000;
+/** Messages of new incidents a minute (of 60 intervals); more share one message. */
+export const SLACK_NEW_MESSAGES = 10;
+export const SLACK_NEW_MESSAGES_WINDOW = 60;
+/** A storm is over when nothing was added for so many intervals; its message is left for a new one after so many. */
+export const SLACK_STORM_QUIET = 300;
+export const SLACK_STORM_LENGTH = 3600;
+/** Pause after the message of a storm was changed, and after one that cannot be changed, in intervals. */
+export const SLACK_STORM_UPDATE = 5;
+export const SLACK_STORM_DIGEST = 30;
+/** Events of an incident that are read at once. */
+export const SLACK_LOAD = 50;
+/** How long what lasts waits for company, unless the subscription says otherwise, in milliseconds. */
+export const SLACK_BOT_GROUP_MS = 5_000;
+export const SLACK_WEBHOOK_GROUP_MS = 30_000;
+
+/** How long somebody stays logged in on the page, in milliseconds; sessions that are kept at most. */
+export const SESSION_MS = 12 * 3_600_000;
+export const SESSIONS_MAX = 1_000;
+/** Wrong tokens that an address may try at once, and how long each further one takes, in milliseconds. */
+export const LOGIN_TRIES = 5;
+export const LOGIN_TRY_MS = 12_000;
+/** Addresses whose tries are counted. */
+export const LOGIN_PEERS_MAX = 1_000;
+/** Largest form of the page, in bytes. */
+export const FORM_MAX_BYTES = 16 * 1024;

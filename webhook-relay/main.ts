@@ -17,14 +17,11 @@ import { followServerTls, followSubscriptions, followTokens } from "./followers.
 import { refuseUnlessController, startRelayServer, type RelayServer } from "./http-server.ts";
 import { Redactor } from "./redact.ts";
 import { createRelay, type Relay } from "./relay.ts";
-import { sinkTypes, type SinkFactories } from "./sinks/make-sink.ts";
-import { createWebhookSink } from "./sinks/webhook/webhook-sink.ts";
+import { createSinkFactories } from "./sinks/all-sinks.ts";
+import { sinkTypes } from "./sinks/make-sink.ts";
 
 /** How long requests under way have at the end, in milliseconds. */
 const REQUESTS_GRACE_MS = 2_000;
-
-/** What this relay can deliver to. */
-const SINKS: SinkFactories = { webhook: createWebhookSink };
 
 /**
  * Runs the relay until a signal ends it.
@@ -68,10 +65,11 @@ async function run(
   stop: AbortSignal,
 ): Promise<void> {
   const context = { config, logger, redactor, signal: stop };
+  const sinks = createSinkFactories();
   let relay: Relay | undefined;
   let server: RelayServer | undefined;
   const tokens = await followTokens(context);
-  const subscriptions = await followSubscriptions(context, sinkTypes(SINKS), {
+  const subscriptions = await followSubscriptions(context, sinkTypes(sinks), {
     onChange: (value) =>
       void relay
         ?.apply(value)
@@ -87,7 +85,7 @@ async function run(
   const running = createRelay({
     dataDir: config.dataDir,
     retention: config.retention,
-    sinks: SINKS,
+    sinks,
     network: { refusePrivate: config.refusePrivateAddresses, alsoRefuse: config.alsoRefuse },
     tokens: () => tokens.current,
     registry,

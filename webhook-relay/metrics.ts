@@ -40,6 +40,8 @@ export interface RelayMetrics {
   retained(deleted: number): void;
   setAside(): void;
   request(route: string, method: string, status: number): void;
+  /** a call to Slack; `result` is "ok" or one of a known set of reasons */
+  slackCall(subscription: string, method: string, result: string): void;
 }
 
 /** What is asked at each scrape. */
@@ -147,6 +149,12 @@ export function createRelayMetrics(options: RelayMetricsOptions): RelayMetrics {
     labelNames: ["route", "method", "code"] as const,
     registers,
   });
+  const slackCalls = new Counter({
+    name: "tote_relay_slack_calls_total",
+    help: "calls to Slack, by subscription, method and result",
+    labelNames: ["subscription", "method", "result"] as const,
+    registers,
+  });
   registerScraped(options);
   let known = new Set<string>();
 
@@ -192,6 +200,7 @@ export function createRelayMetrics(options: RelayMetricsOptions): RelayMetrics {
     storeWritable: (isWritable) => writable.set(isWritable ? 1 : 0),
     retained: (deleted) => deletedEvents.inc(deleted),
     setAside: () => brokenStores.inc(),
+    slackCall: (subscription, method, result) => slackCalls.inc({ subscription, method, result }),
     request: (route, method, status) => requests.inc({ route, method, code: String(status) }),
   };
 }

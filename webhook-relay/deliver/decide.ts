@@ -33,14 +33,22 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
   switch (outcome.kind) {
     case "delivered":
       return { state: "delivered", dueAt: now, spent, rejections, reason: "", message: "" };
-    case "dead":
     case "disable":
+      if (outcome.keeps === true) return waitForPerson(outcome, context);
+      return { ...deadAt(now, outcome), spent: spent + 1, rejections };
+    case "dead":
       return { ...deadAt(now, outcome), spent: spent + 1, rejections };
     case "rejected":
       return decideRejected(outcome, context);
     case "retry":
       return decideRetry(outcome, context);
   }
+}
+
+/** The subscription is off: it is due at once when somebody switches it on. */
+function waitForPerson({ reason, message }: Failed, { lease, now }: DecisionContext): Decision {
+  const { spent, rejections } = lease;
+  return { state: "pending", dueAt: now, spent, rejections, reason, message };
 }
 
 type Failed = Exclude<Outcome, { readonly kind: "delivered" }>;

@@ -126,6 +126,8 @@ export class Lane {
       const free = isProbe ? 1 - this.#underWay.size : this.#freeSlots();
       // whoever ends rings the bell
       if (free <= 0) return LANE_IDLE_MS;
+      const pauseMs = this.#sinks.sink.waitMs?.() ?? 0;
+      if (pauseMs > 0) return pauseMs;
       const ahead = this.#ready.splice(0, free);
       for (const lease of ahead) this.#begin(lease);
       if (ahead.length > 0) continue;

@@ -4,6 +4,7 @@ import type { MakeSink } from "../deliver/sink-holder.ts";
 import { HTTP_CONNECTIONS } from "../limits.ts";
 import { createAddressPolicy } from "../net/addresses.ts";
 import type { Lookup } from "../net/connect.ts";
+import type { RelayMetrics } from "../metrics.ts";
 import { createHttpClient } from "../net/http-client.ts";
 import type { HttpClient } from "../net/http.ts";
 import type { Redactor } from "../redact.ts";
@@ -32,6 +33,7 @@ export interface MakeSinkOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly redactor: Redactor;
+  readonly metrics: Pick<RelayMetrics, "slackCall">;
   readonly network: NetworkOptions;
 }
 
@@ -68,7 +70,7 @@ function sinkOptions<S extends Subscription>(
   resolved: ResolvedSubscription<S>,
   options: MakeSinkOptions,
 ): SinkOptions<S> {
-  const { store, clock, random, logger, redactor } = options;
+  const { store, clock, random, logger, redactor, metrics } = options;
   const { name } = resolved.subscription;
   return {
     resolved,
@@ -77,6 +79,7 @@ function sinkOptions<S extends Subscription>(
     random,
     logger: logger.child("sink", { subscription: name }),
     redactor,
+    metrics,
     state: store.sinkState(name),
   };
 }

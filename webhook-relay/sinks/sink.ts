@@ -2,6 +2,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { RelayEvent } from "../event/event.ts";
 import type { HttpClient } from "../net/http.ts";
+import type { RelayMetrics } from "../metrics.ts";
 import type { Redactor } from "../redact.ts";
 import type { ResolvedSubscription, Subscription } from "../subscriptions/subscription.ts";
 
@@ -12,6 +13,11 @@ export interface Sink {
   /** longest time that {@link deliver} takes, in milliseconds; past it the attempt is aborted and counts as a timeout */
   readonly timeoutMs: number;
   readonly folding: Folding;
+  /**
+   * Milliseconds for which nothing should be taken from the store, so that what comes meanwhile goes along; missing: 0.
+   * What is due waits for no attempt, unlike one that waits inside {@link deliver}.
+   */
+  waitMs?(): number;
   /** Which message an event may share with others; undefined: none, it is sent alone. Pure. */
   groupOf(event: RelayEvent): Group | undefined;
   /**
@@ -32,6 +38,7 @@ export interface SinkOptions<S extends Subscription = Subscription> {
   readonly random: () => number;
   readonly logger: Logger;
   readonly redactor: Redactor;
+  readonly metrics: Pick<RelayMetrics, "slackCall">;
   readonly state: SinkState;
 }
 
@@ -65,7 +72,10 @@ export interface Folding {
   readonly load: number;
   /** a batch that failed takes up what came meanwhile; false keeps its content and id for every retry */
   readonly grows: boolean;
-  /** with more than so many deliveries due, one batch takes them whatever their group; undefined: never */
+  /**
+   * With more than so many groups due of which nothing is remembered, one batch takes them all; undefined: never. What a
+   * sink remembers of a group it writes under the group's key, see {@link OutcomeBase.state}.
+   */
   readonly overflowAfter: number | undefined;
 }
 
@@ -142,8 +152,11 @@ export type Outcome =
   | ({ readonly kind: "rejected"; readonly retryAfterMs?: number } & Failure)
   /** never try this one again by itself */
   | ({ readonly kind: "dead" } & Failure)
-  /** nothing can be delivered here until a person acts: this one is dead, the others wait, the subscription is off */
-  | ({ readonly kind: "disable" } & Failure);
+  /**
+   * Nothing can be delivered here until a person acts: the others wait, the subscription is off, and this one waits, too,
+   * when it `keeps`, else it is dead.
+   */
+  | ({ readonly kind: "disable"; readonly keeps?: boolean } & Failure);
 
 /** The attempt failed in a way that may pass. */
 export interface RetryOutcome extends Failure {

@@ -1,6 +1,9 @@
 import { InvalidValueError } from "../../lib/errors.ts";
 import { parseDuration } from "../../lib/units.ts";
 
+/** Hosts whose addresses are secrets by themselves. */
+const SECRET_HOSTS = /(^|\.)(hooks\.slack\.com|hooks\.slack-gov\.com)$/;
+
 /** A mapping of YAML while it is read: says what is wrong with a field, and in the end which fields nobody asked for. */
 export class Fields {
   readonly #path: string;
@@ -104,6 +107,32 @@ export class Fields {
 export function readText(value: unknown, path: string): string {
   if (typeof value !== "string" || value === "") throw refusal(path, value, "text");
   return value;
+}
+
+/**
+ * A URL that is no secret.
+ * @throws InvalidValueError
+ */
+export function readUrl(value: unknown, path: string): string {
+  const text = readText(value, path);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    // it may be a secret in the wrong place
+    throw new InvalidValueError(path, "is no address, must begin with https:// or http://");
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new InvalidValueError(
+      path,
+      `has credentials in it, put it into a file and name that in ${path}File`,
+    );
+  }
+  if (SECRET_HOSTS.test(url.hostname)) {
+    throw new InvalidValueError(
+      path,
+      `is a secret as a whole, put it into a file and name that in ${path}File`,
+    );
+  }
+  return text;
 }
 
 /** @throws InvalidValueError */

@@ -10,8 +10,9 @@ import {
   RETRY_SCHEDULE_MS,
 } from "../limits.ts";
 import { parseCidr } from "../net/addresses.ts";
-import { type Fields, readDuration, readText, readTexts, refusal } from "./fields.ts";
+import { type Fields, readDuration, readText, readTexts, readUrl, refusal } from "./fields.ts";
 import {
+  FOLDED_BY_DEFAULT,
   FORMATS,
   type EventFilter,
   type GroupPolicy,
@@ -22,6 +23,7 @@ import {
   type SubscriptionType,
 } from "./subscription.ts";
 import { SEVERITIES } from "../event/event.ts";
+import { parseSlack } from "./parse-slack.ts";
 
 /** What a subscription is read with. */
 export interface SubscriptionOptions {
@@ -30,13 +32,8 @@ export interface SubscriptionOptions {
   readonly resolvePath: (path: string) => string;
 }
 
-/** Hosts whose addresses are secrets by themselves. */
-const SECRET_HOSTS = /(^|\.)(hooks\.slack\.com|hooks\.slack-gov\.com)$/;
 /** Longest time that a delivery may be tried, and longest pause between two attempts. */
 const MAX_AGE_LIMIT_MS = 30 * 24 * 3_600_000;
-
-/** Types of events that are folded by default: states that last. What changes a state is always sent as it comes. */
-const FOLDED_BY_DEFAULT = ["detected", "salvageable", "not_actionable", "ambiguous", "corrupt"];
 
 /** Reads one subscription; undefined when something is wrong, which `fields` has been told. */
 export function parseSubscription(fields: Fields, options: SubscriptionOptions): Subscription | undefined {
@@ -51,11 +48,14 @@ export function parseSubscription(fields: Fields, options: SubscriptionOptions):
   const urlFile = file("urlFile");
   if (url !== undefined && urlFile !== undefined) fields.refuse("urlFile", "excludes url");
   if (type === "slack") {
-    const channel = fields.text("channel");
-    const tokenFile = file("tokenFile");
-    checkSlack(fields, { hasUrl: url !== undefined || urlFile !== undefined, channel, tokenFile });
+    const slack = parseSlack(fields, {
+      url,
+      urlFile,
+      tokenFile: file("tokenFile"),
+      rateLimit: base.rateLimit,
+    });
     fields.end();
-    return name === undefined ? undefined : { ...base, name, type, channel, tokenFile, url, urlFile };
+    return name === undefined ? undefined : { ...base, name, type, url, urlFile, ...slack };
   }
   const format = fields.choice("format", FORMATS) ?? "standard";
   const secretFiles = fields.take("secretFiles", readPaths)?.map(options.resolvePath) ?? [];
@@ -68,28 +68,6 @@ export function parseSubscription(fields: Fields, options: SubscriptionOptions):
   fields.end();
   if (name === undefined || type === undefined) return undefined;
   return { ...base, name, type, format, secretFiles, url, urlFile };
-}
-
-function checkSlack(
-  fields: Fields,
-  given: {
-    readonly hasUrl: boolean;
-    readonly channel: string | undefined;
-    readonly tokenFile: string | undefined;
-  },
-): void {
-  if ((given.channel === undefined) !== (given.tokenFile === undefined)) {
-    fields.refuse(
-      given.channel === undefined ? "channel" : "tokenFile",
-      "is required: a bot needs channel and tokenFile, an incoming webhook needs neither",
-    );
-  }
-  if (given.channel === undefined && given.tokenFile === undefined && !given.hasUrl) {
-    fields.refuse(
-      "urlFile",
-      "is required for an incoming webhook; a bot needs channel and tokenFile instead",
-    );
-  }
 }
 
 function parseBase(fields: Fields, name: string, { resolvePath }: SubscriptionOptions): SubscriptionBase {
@@ -193,29 +171,6 @@ function readPaths(value: unknown, path: string): readonly string[] {
 function readPath(value: unknown, path: string): string {
   readText(value, path);
   return readPaths(value, path)[0] ?? "";
-}
-
-/** A URL that is no secret. */
-function readUrl(value: unknown, path: string): string {
-  const text = readText(value, path);
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    // it may be a secret in the wrong place
-    throw new InvalidValueError(path, "is no address, must begin with https:// or http://");
-  }
-  if (url.username !== "" || url.password !== "") {
-    throw new InvalidValueError(
-      path,
-      `has credentials in it, put it into a file and name that in ${path}File`,
-    );
-  }
-  if (SECRET_HOSTS.test(url.hostname)) {
-    throw new InvalidValueError(
-      path,
-      `is a secret as a whole, put it into a file and name that in ${path}File`,
-    );
-  }
-  return text;
 }
 
 function readGlobs(value: unknown, path: string): readonly string[] {

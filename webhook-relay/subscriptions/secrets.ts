@@ -35,7 +35,7 @@ export async function resolveSubscription<S extends Subscription>(
     url: await readUrl(subscription, read, where),
     signingKeys: await readKeys(subscription, read, where),
     headers: parseHeaders(await read("headersFile", headersFile), where("headersFile", headersFile ?? "")),
-    token: subscription.type === "slack" ? await read("tokenFile", subscription.tokenFile) : "",
+    token: await readToken(subscription, read, where),
     proxyUrl: await readProxy(subscription, read, where),
     ca: await read("tls.ca", tls.ca),
     cert: await read("tls.cert", tls.cert),
@@ -74,6 +74,16 @@ async function readProxy(subscription: Subscription, read: Read, where: Where): 
   const { proxy, proxyFile } = subscription;
   if (proxyFile === undefined) return proxy ?? "";
   return checkUrl(await read("proxyFile", proxyFile), where("proxyFile", proxyFile));
+}
+
+async function readToken(subscription: Subscription, read: Read, where: Where): Promise<string> {
+  if (subscription.type !== "slack") return "";
+  const token = await read("tokenFile", subscription.tokenFile);
+  if (/^[\x21-\x7e]*$/.test(token)) return token;
+  throw new InvalidValueError(
+    where("tokenFile", subscription.tokenFile ?? ""),
+    'holds no token, must be one line such as "xoxb-..."',
+  );
 }
 
 function checkUrl(text: string, field: string): string {

@@ -72,6 +72,15 @@ export interface SubscriptionBase {
   readonly allowAddresses: readonly string[];
 }
 
+/** Types of events that are folded by default: states that last. What changes a state is always sent as it comes. */
+export const FOLDED_BY_DEFAULT: readonly string[] = [
+  "detected",
+  "salvageable",
+  "not_actionable",
+  "ambiguous",
+  "corrupt",
+];
+
 /** A webhook. Exactly one of `url` and `urlFile` is set. */
 export interface WebhookSubscription extends SubscriptionBase {
   readonly type: "webhook";
@@ -88,9 +97,11 @@ export interface SlackSubscription extends SubscriptionBase {
   /** id or name; undefined for an incoming webhook, whose address names the channel */
   readonly channel: string | undefined;
   readonly tokenFile: string | undefined;
-  /** of an incoming webhook; for a bot the base of the Web API, default https://slack.com/api */
+  /** of an incoming webhook */
   readonly url: string | undefined;
   readonly urlFile: string | undefined;
+  /** base of the Web API of a bot; undefined: Slack's */
+  readonly apiUrl: string | undefined;
 }
 
 export type Subscription = WebhookSubscription | SlackSubscription;

@@ -12,8 +12,8 @@ import type { RelayEvent } from "../event/event.ts";
 import { readTextFile } from "../files.ts";
 import { Redactor } from "../redact.ts";
 import { createRelay, type Relay, type RelayOptions } from "../relay.ts";
+import { createSinkFactories } from "../sinks/all-sinks.ts";
 import { sinkTypes, type SinkFactories } from "../sinks/make-sink.ts";
-import { createWebhookSink } from "../sinks/webhook/webhook-sink.ts";
 import { loadSubscriptions } from "../subscriptions/load.ts";
 import { secretsOf } from "../subscriptions/secrets.ts";
 import { TokenSet } from "../tokens.ts";
@@ -66,7 +66,7 @@ export async function startRig(t: TestContext, options: RigOptions): Promise<Rig
   const log: string[] = [];
   const redactor = new Redactor();
   const registry = new Registry();
-  const sinks = options.sinks ?? { webhook: createWebhookSink };
+  const sinks = options.sinks ?? createSinkFactories();
   const tokens = new TokenSet(Object.entries(TEST_TOKENS).map(([role, token]) => [roleOf(role), token]));
   const relay = createRelay({
     dataDir: join(directory, "data"),
