@@ -3,30 +3,19 @@
 import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
-import { isContainerdVersion } from "../harness/config.ts";
 import { ensureSystem } from "../setup/system.ts";
 import { downCluster, openCluster, upCluster } from "./cluster.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
+import { DEFAULT_VERSIONS, nodeSpecs } from "./node-specs.ts";
 import { readRecord, recordedNames } from "./recorded-process.ts";
 import { layoutOf, readState } from "./state.ts";
-import type { NodeSpec } from "./worker-node.ts";
 
-const DEFAULT_NODES = ["1.6", "1.7", "1.6"] as const;
 const USAGE = `npm run cluster -- COMMAND
-  up [VERSION...]  bring a cluster up, one node per version of containerd (default ${DEFAULT_NODES.join(" ")})
+  up [VERSION...]  bring a cluster up, one node per version of containerd (default ${DEFAULT_VERSIONS.join(" ")})
   down             take it down, or what is left of it
   status           what runs
   kubeconfig       path of the admin's kubeconfig: export KUBECONFIG=$(npm run --silent cluster -- kubeconfig)
 `;
-
-/** Nodes n1, n2 and so on, with these versions of containerd. Throws RangeError for a version that nobody knows. */
-export function nodeSpecs(versions: readonly string[] = DEFAULT_NODES): readonly NodeSpec[] {
-  return versions.map((containerd, at) => {
-    if (!isContainerdVersion(containerd))
-      throw new RangeError(`unknown version of containerd: "${containerd}"`);
-    return { name: `n${at + 1}`, number: at + 1, containerd };
-  });
-}
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -39,8 +28,8 @@ async function status(): Promise<number> {
     return 1;
   }
   const layout = layoutOf(state);
-  const process_ = state.owner === undefined ? "by hand" : `by process ${state.owner.pid}`;
-  say(`${state.phase}, ${process_}, data and logs in ${layout.data}`);
+  const how = state.owner === undefined ? "by hand" : `by process ${state.owner.pid}`;
+  say(`${state.phase}, ${how}, data and logs in ${layout.data}`);
   for (const name of recordedNames(layout)) {
     const record = readRecord(layout, name);
     say(`  ${name}: ${record === undefined ? "has ended" : `process ${record.pid}`}`);

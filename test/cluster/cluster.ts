@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm, rmdir } from "node:fs/promises";
+import { cp, mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import { clearContainerd } from "../harness/leftovers.ts";
 import { buildImage, busyboxLayer } from "../harness/image-builder.ts";
 import { loadImage } from "../harness/load-image.ts";
+import { makeAgentPlace, removeAgentView } from "./agent-place.ts";
 import { kubeconfigPath, startApiServer, startControlPlane, stopApiServer } from "./control-plane.ts";
 import { kubectl, type Kubectl } from "./kubectl.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
@@ -133,16 +134,16 @@ export async function downCluster(options: { readonly keepLogs?: string } = {}):
   await removeMountNamespaces(layout);
   if (options.keepLogs !== undefined && existsSync(layout.logs)) {
     await rm(options.keepLogs, { recursive: true, force: true });
-    const { cp } = await import("node:fs/promises");
     await cp(layout.logs, options.keepLogs, { recursive: true });
   }
+  await removeAgentView(layout);
   await rm(layout.data, { recursive: true, force: true, maxRetries: 3 });
   for (const folder of MADE_FOLDERS) await removeIfEmpty(folder);
   // last: as long as it is there, the next run knows that there is something left
   await rm(layout.state, { recursive: true, force: true });
 }
 
-async function startNode(
+export async function startNode(
   layout: ClusterLayout,
   spec: NodeSpec,
   common: { readonly nodes: number; readonly signal: AbortSignal | undefined },
@@ -168,6 +169,7 @@ async function startNode(
     config: { cmd: ["/bin/sleep", "1000000000"] },
   });
   await loadImage(node.containerd, sandbox, { names: [SANDBOX_IMAGE] });
+  await makeAgentPlace(layout, node, common.signal);
   return node;
 }
 

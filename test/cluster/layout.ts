@@ -15,11 +15,20 @@ export interface ClusterLayout {
   readonly data: string;
   /** one log per process; kept when something failed */
   readonly logs: string;
+  /** empty folders that agents see their node's in */
+  readonly agentView: { readonly run: string; readonly root: string; readonly content: string };
 }
 
 /** The layout of the one cluster of this machine. */
 export function clusterLayout(data = join(harnessConfig().directory, "tote-cluster")): ClusterLayout {
-  return { state: STATE_DIRECTORY, data, logs: join(data, "logs") };
+  const view = `${data}-agent`;
+  const root = join(view, "root");
+  return {
+    state: STATE_DIRECTORY,
+    data,
+    logs: join(data, "logs"),
+    agentView: { run: join(view, "run"), root, content: join(root, "io.containerd.content.v1.content") },
+  };
 }
 
 /** Third byte and prefix of all addresses: 10.214.0.0/24 holds machines, 10.214.11.0/24 and so on pods. */

@@ -36,6 +36,8 @@ export async function createMountNamespace(
   const [enter = "", ...args] = prefix;
   const mount = async (...words: readonly string[]): Promise<void> =>
     void (await run(enter, [...args, "mount", ...words], { signal }));
+  // those of others must not live on because a copy was made here
+  await run(enter, [...args, "umount", "--all", "--types", "nsfs"], { signal });
   for (const spec of mounts) {
     if (spec.kind === "tmpfs") {
       await mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", spec.to);

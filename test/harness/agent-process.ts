@@ -12,11 +12,11 @@ import { GiveUp, waitFor } from "./wait.ts";
 /** Options of startAgent. */
 export interface AgentOptions {
   readonly cleanup: Cleanup;
-  readonly containerd: ContainerdNode;
+  readonly containerd: Pick<ContainerdNode, "name" | "socket" | "root">;
   /** --node-name, default containerd.name */
   readonly node?: string;
   /** the agent's own network namespace; default: 127.0.0.1 of the host with free ports */
-  readonly network?: NetworkNode;
+  readonly network?: Pick<NetworkNode, "ip" | "prefix">;
   /** folder with tls.crt, tls.key and ca.crt; default: --insecure --insecure-bind-any */
   readonly tls?: { readonly certDir: string };
   /** further command line arguments, e.g. ["--orphan-grace", "1s"] */
@@ -100,7 +100,7 @@ export async function startAgent(options: AgentOptions): Promise<AgentProcess> {
   };
 }
 
-async function chooseAddress(network: NetworkNode | undefined): Promise<Listen> {
+async function chooseAddress(network: AgentOptions["network"]): Promise<Listen> {
   if (network !== undefined) return { ip: network.ip, port: 9090, metricsPort: 8081 };
   const [port = 0, metricsPort = 0] = await freePorts(2);
   return { ip: "127.0.0.1", port, metricsPort };

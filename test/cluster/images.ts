@@ -1,0 +1,61 @@
+import { buildImage, busyboxLayer, type BuiltImage } from "../harness/image-builder.ts";
+import { buildIndex, type BuiltIndex } from "../harness/image-index.ts";
+import { REGISTRY_HOST } from "./registry.ts";
+
+/** An image for pods: it says what it is, and goes on running. */
+export interface PodImage<T = BuiltImage> {
+  readonly image: T;
+  /** "repository:tag", without the host */
+  readonly name: string;
+  /** "registry.test:5000/repository:tag" */
+  readonly reference: string;
+  /** "registry.test:5000/repository@sha256:..." */
+  readonly digestReference: string;
+  /** what it prints first */
+  readonly output: string;
+}
+
+/** What pods of an image run to print its title and end. */
+export const PRINT_TITLE: readonly string[] = ["/bin/cat", "/etc/title"];
+
+const defaultBytes = 1_500_000;
+
+/** Builds an image that shares no layer but busybox with any other. `bytes`: of its random layer. */
+export async function podImage(title: string, bytes = defaultBytes): Promise<PodImage> {
+  return named(title, await build(title, bytes));
+}
+
+/** The same as an index for two platforms, of which the second is one that no node runs. */
+export async function podIndex(title: string, bytes = defaultBytes): Promise<PodImage<BuiltIndex>> {
+  const own = await build(title, bytes);
+  const other = await buildImage({
+    layers: [{ files: { "etc/title": `${title} for others` } }],
+    platform: { os: "linux", architecture: "s390x" },
+  });
+  return named(title, buildIndex({ images: [own, other] }));
+}
+
+async function build(title: string, bytes: number): Promise<BuiltImage> {
+  const output = outputOf(title);
+  return await buildImage({
+    layers: [
+      await busyboxLayer(),
+      { files: { "etc/title": `${output}\n`, data: { size: bytes, fill: "random", seed: title } } },
+    ],
+    config: { cmd: ["/bin/sh", "-c", "cat /etc/title; exec sleep 1000000"] },
+  });
+}
+
+function named<T extends BuiltImage | BuiltIndex>(title: string, image: T): PodImage<T> {
+  return {
+    image,
+    name: `${title}:v1`,
+    reference: `${REGISTRY_HOST}/${title}:v1`,
+    digestReference: `${REGISTRY_HOST}/${title}@${image.descriptor.digest}`,
+    output: outputOf(title),
+  };
+}
+
+function outputOf(title: string): string {
+  return `this is ${title}`;
+}

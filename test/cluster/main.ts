@@ -1,0 +1,116 @@
+/**
+ * `npm run test:cluster [SUITE...]`: a real Kubernetes cluster, brought up once, all suites (or those named, e.g. "outage")
+ * against it, and taken down whatever happens. A cluster made by hand is used as it is and stays.
+ */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { glob } from "node:fs/promises";
+import { constants, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+import { describeError } from "../../lib/errors.ts";
+import { ensureSystem } from "../setup/system.ts";
+import { downCluster, upCluster } from "./cluster.ts";
+import { clusterConfig } from "./config.ts";
+import { kubernetesBinaries } from "./kubernetes-binaries.ts";
+import { nodeSpecs } from "./node-specs.ts";
+import { recordOf } from "./recorded-process.ts";
+import { isOwned, readState } from "./state.ts";
+
+const SUITES = fileURLToPath(new URL("suites/", import.meta.url));
+/** where the logs of all components are after a failure */
+const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
+const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+
+const started = performance.now();
+
+function say(line: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(0).padStart(4);
+  process.stderr.write(`${seconds} s  ${line}\n`);
+}
+
+async function suites(names: readonly string[]): Promise<readonly string[]> {
+  const all: string[] = [];
+  for await (const file of glob(join(SUITES, "*.suite.ts"))) all.push(file);
+  const wanted = all.filter((file) => names.length === 0 || names.includes(basename(file, ".suite.ts")));
+  const unknown = names.find((name) => !all.some((file) => basename(file, ".suite.ts") === name));
+  if (unknown !== undefined) throw new RangeError(`no suite "${unknown}" in ${SUITES}`);
+  return wanted.toSorted();
+}
+
+/** Runs the suites; answers node's exit code. */
+async function runSuites(files: readonly string[], stop: AbortSignal): Promise<number> {
+  const child = spawn(
+    process.execPath,
+    ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
+    {
+      stdio: "inherit",
+    },
+  );
+  const end = (): void => void child.kill("SIGTERM");
+  stop.addEventListener("abort", end, { once: true });
+  await once(child, "exit");
+  stop.removeEventListener("abort", end);
+  return child.exitCode ?? 1;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  let code = 0;
+  for (const signal of ENDING_SIGNALS) {
+    process.on(signal, () => {
+      say(`${signal}: ending`);
+      code = 128 + constants.signals[signal];
+      stop.abort();
+    });
+  }
+  const files = await suites(args);
+  const config = clusterConfig();
+  if (config.kubeconfig !== undefined && args.length === 0) {
+    say(`KUBECONFIG is set, and is used by suites that need no nodes; others make a cluster of their own`);
+  }
+  await ensureSystem(["test", "matrix", "cluster"], stop.signal);
+  const binaries = await kubernetesBinaries({ say, config, signal: stop.signal });
+  const there = readState();
+  const isByHand = there?.phase === "up" && there.owner === undefined;
+  if (there !== undefined && isOwned(there)) {
+    throw new Error(`process ${there.owner?.pid} runs the cluster tests already: wait for its end`);
+  }
+  try {
+    if (isByHand) say("using the cluster that is up");
+    else {
+      await upCluster({
+        binaries,
+        nodes: nodeSpecs(),
+        owner: recordOf(process.pid),
+        say,
+        signal: stop.signal,
+      });
+    }
+    say(`suites: ${files.map((file) => basename(file, ".suite.ts")).join(", ")}`);
+    const result = await runSuites(files, stop.signal);
+    if (code === 0) code = result;
+  } catch (error) {
+    if (!stop.signal.aborted) {
+      say(describeError(error));
+      code = 1;
+    }
+  } finally {
+    if (!isByHand) {
+      say("taking the cluster down");
+      await downCluster(code === 0 ? {} : { keepLogs: KEPT_LOGS });
+      if (code !== 0) say(`logs of all components: ${KEPT_LOGS}`);
+    }
+  }
+  return code;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  say(describeError(error));
+  process.exitCode = 1;
+}

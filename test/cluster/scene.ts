@@ -1,0 +1,197 @@
+import { randomBytes } from "node:crypto";
+
+import type { ApiClient } from "../../controller/kube/api-client.ts";
+import { SALVAGE_RECORDS } from "../../controller/kube/resources.ts";
+import { asObject, asObjects, asText } from "../../controller/objects/json.ts";
+import { readSalvageRecord } from "../../controller/objects/read-salvage-record.ts";
+import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
+import type { Built } from "../harness/image-builder.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
+import { kubeClient } from "../harness/kube-client.ts";
+import { waitFor } from "../harness/wait.ts";
+import { openCluster, type Cluster } from "./cluster.ts";
+import type { PodImage } from "./images.ts";
+import { readPods, type PodView } from "./pods.ts";
+import { startTote, type Tote } from "./tote.ts";
+import type { Manifest } from "./workloads.ts";
+
+/** Generous: the machine may be busy with other tests. */
+const patienceMs = 120_000;
+const pollMs = 300;
+
+/** An Event, as much as tests look at. */
+export interface EventView {
+  readonly reason: string;
+  readonly message: string;
+  readonly about: string;
+}
+
+/** The cluster, tote on it, and what tests do with both. */
+export interface Scene {
+  readonly cluster: Cluster;
+  readonly tote: Tote;
+  readonly api: ApiClient;
+  /** Makes a namespace of a name that no other has, opted in unless told otherwise; it is deleted at the end. */
+  namespace(title: string, annotations?: Readonly<Record<string, string>>): Promise<string>;
+  /** A repository name that no other run has used. */
+  title(name: string): string;
+  push<T extends Built>(image: PodImage<T>): Promise<PodImage<T>>;
+  apply(...manifests: readonly Manifest[]): Promise<void>;
+  scale(namespace: string, what: string, replicas: number): Promise<void>;
+  /** Pods of a namespace that are not being deleted. */
+  pods(namespace: string): Promise<readonly PodView[]>;
+  /** Waits for the pods of a namespace to fit; the error says what they, their events and records were instead. */
+  waitForPods(
+    namespace: string,
+    what: string,
+    fits: (pods: readonly PodView[]) => boolean,
+    timeoutMs?: number,
+  ): Promise<readonly PodView[]>;
+  /** Waits until so many pods are Running and ready. */
+  waitForRunning(namespace: string, count: number, timeoutMs?: number): Promise<readonly PodView[]>;
+  logs(namespace: string, pod: string, container?: string): Promise<string>;
+  events(namespace: string): Promise<readonly EventView[]>;
+  /** Records of a namespace, oldest first. */
+  records(namespace: string): Promise<readonly SalvageRecord[]>;
+  waitForRecord(
+    namespace: string,
+    what: string,
+    fits: (record: SalvageRecord) => boolean,
+    timeoutMs?: number,
+  ): Promise<SalvageRecord>;
+}
+
+/** Opens the cluster that is up and starts tote on it, for the tests of one file. */
+export async function openScene(
+  cleanup: Cleanup,
+  options: { readonly controllerArgs?: readonly string[] } = {},
+): Promise<Scene> {
+  const cluster = await openCluster();
+  const { kubectl, kubeconfig } = cluster;
+  const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
+  const tote = await startTote(cluster, cleanup, options);
+  const signal = new AbortController().signal;
+  const run = randomBytes(2).toString("hex");
+
+  const read = async (path: string): Promise<unknown> => await api.getPath(path, { signal });
+  async function pods(namespace: string): Promise<readonly PodView[]> {
+    const all = readPods(await read(`/api/v1/namespaces/${namespace}/pods`));
+    return all.filter(({ isLeaving }) => !isLeaving);
+  }
+  async function events(namespace: string): Promise<readonly EventView[]> {
+    const list = asObject(await read(`/api/v1/namespaces/${namespace}/events`));
+    return asObjects(list["items"], 1000).map((event) => ({
+      reason: asText(event["reason"]),
+      message: asText(event["message"]),
+      about: asText(asObject(event["involvedObject"])["name"]),
+    }));
+  }
+  async function records(namespace: string): Promise<readonly SalvageRecord[]> {
+    const found: SalvageRecord[] = [];
+    for await (const page of api.list(SALVAGE_RECORDS, { namespace, signal })) {
+      for (const item of page.items) {
+        const reading = readSalvageRecord(item);
+        if (reading.kind === "invalid") throw new Error(`record ${reading.name}: ${reading.message}`);
+        found.push(reading.record);
+      }
+    }
+    return found.sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
+  }
+  async function inNamespace<T>(
+    namespace: string,
+    what: string,
+    check: () => Promise<T | undefined>,
+    timeoutMs = patienceMs,
+  ): Promise<T> {
+    try {
+      return await waitFor(what, check, { timeoutMs, intervalMs: pollMs });
+    } catch (error) {
+      const seen = {
+        pods: await pods(namespace),
+        events: (await events(namespace)).map(
+          ({ about, reason, message }) => `${about} ${reason}: ${message}`,
+        ),
+        records: (await records(namespace)).map(({ metadata, status }) => ({ name: metadata.name, status })),
+      };
+      const log = tote.controller.logs().split("\n").slice(-80).join("\n");
+      throw new Error(`${what}: ${JSON.stringify(seen, undefined, 1)}\ncontroller:\n${log}`, {
+        cause: error,
+      });
+    }
+  }
+
+  const scene: Scene = {
+    cluster,
+    tote,
+    api,
+    title: (name) => `${name}-${run}`,
+    async namespace(title, annotations = { "tote.dev/allow": "true" }) {
+      const name = `${title}-${run}`;
+      await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } });
+      cleanup.add({
+        name: `delete namespace ${name}`,
+        undo: async () =>
+          void (await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"])),
+      });
+      // pods are refused until it is there
+      await waitFor(
+        `the service account of ${name}`,
+        async () => {
+          await read(`/api/v1/namespaces/${name}/serviceaccounts/default`);
+          return true;
+        },
+        { timeoutMs: patienceMs, intervalMs: pollMs },
+      );
+      return name;
+    },
+    async push(image) {
+      await cluster.registry.push(image.name, image.image);
+      return image;
+    },
+    apply: (...manifests) => kubectl.apply(...manifests),
+    async scale(namespace, what, replicas) {
+      await kubectl(["scale", "--namespace", namespace, what, `--replicas=${replicas}`]);
+    },
+    pods,
+    waitForPods: (namespace, what, fits, timeoutMs) =>
+      inNamespace(
+        namespace,
+        `pods of ${namespace}: ${what}`,
+        async () => {
+          const found = await pods(namespace);
+          return fits(found) ? found : undefined;
+        },
+        timeoutMs,
+      ),
+    waitForRunning: (namespace, count, timeoutMs) =>
+      scene.waitForPods(
+        namespace,
+        `${count} are running`,
+        (found) =>
+          found.length === count && found.every(({ phase, isReady }) => phase === "Running" && isReady),
+        timeoutMs,
+      ),
+    async logs(namespace, pod, container) {
+      const which = container === undefined ? [] : ["--container", container];
+      // the kubelet says that it runs a little before its log can be read
+      return await waitFor(
+        `the log of ${namespace}/${pod}`,
+        async () => {
+          const { stdout } = await kubectl(["logs", "--namespace", namespace, pod, ...which]);
+          return stdout === "" ? undefined : stdout;
+        },
+        { timeoutMs: 30_000, intervalMs: pollMs },
+      );
+    },
+    events,
+    records,
+    waitForRecord: (namespace, what, fits, timeoutMs) =>
+      inNamespace(
+        namespace,
+        `a record of ${namespace} that ${what}`,
+        async () => (await records(namespace)).find((record) => fits(record)),
+        timeoutMs,
+      ),
+  };
+  return scene;
+}

@@ -1,0 +1,161 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { parse } from "yaml";
+
+import { ROLES } from "../../lib/roles.ts";
+import { asObject, asText } from "../../controller/objects/json.ts";
+import { startController, type ControllerProcess } from "../control/controller-process.ts";
+import { startEventSink, type EventSink } from "../control/event-sink.ts";
+import { startAgent, type AgentProcess } from "../harness/agent-process.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
+import { createPki } from "../harness/pki.ts";
+import { startRelayProcess, type RelayProcess } from "../relay/relay-process.ts";
+import { readAgentPlace } from "./agent-place.ts";
+import type { Cluster } from "./cluster.ts";
+import { API_PORT } from "./control-plane.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { ADDRESSES } from "./layout.ts";
+
+/** Where tote lives in the cluster, and the name of its service account. */
+export const TOTE_NAMESPACE = "tote";
+const ACCOUNT = "tote";
+const TOKEN_SECONDS = 86_400;
+
+const CHART = fileURLToPath(new URL("../../charts/tote/", import.meta.url));
+
+/** Agents, controller and relay as processes, against a real cluster. */
+export interface Tote {
+  readonly agents: ReadonlyMap<string, AgentProcess>;
+  /** the controller that was started last */
+  readonly controller: ControllerProcess;
+  readonly relay: RelayProcess;
+  /** gets what the relay delivers */
+  readonly sink: EventSink;
+  /** kubeconfig of the controller's service account */
+  readonly kubeconfig: string;
+  /** Ends the controller and starts one with other flags. */
+  restartController(args?: readonly string[]): Promise<void>;
+}
+
+/** Installs the definition and the controller's rights: what the chart says, and nothing more. */
+export async function installTote(kubectl: Kubectl): Promise<void> {
+  await kubectl(["apply", "-f", join(CHART, "crds")]);
+  await kubectl(["wait", "--for=condition=Established", "crd/salvagerecords.tote.dev", "--timeout=60s"]);
+  const rbac = "rbac.authorization.k8s.io/v1";
+  const group = "rbac.authorization.k8s.io";
+  const metadata = { name: "tote-controller" };
+  const local = { ...metadata, namespace: TOTE_NAMESPACE };
+  const subjects = [{ kind: "ServiceAccount", name: ACCOUNT, namespace: TOTE_NAMESPACE }];
+  await kubectl.apply(
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: TOTE_NAMESPACE } },
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: ACCOUNT, namespace: TOTE_NAMESPACE } },
+    { apiVersion: rbac, kind: "ClusterRole", metadata, rules: await rules("cluster-role.yaml") },
+    { apiVersion: rbac, kind: "Role", metadata: local, rules: await rules("role.yaml") },
+    {
+      apiVersion: rbac,
+      kind: "ClusterRoleBinding",
+      metadata,
+      subjects,
+      roleRef: { apiGroup: group, kind: "ClusterRole", name: metadata.name },
+    },
+    {
+      apiVersion: rbac,
+      kind: "RoleBinding",
+      metadata: local,
+      subjects,
+      roleRef: { apiGroup: group, kind: "Role", name: metadata.name },
+    },
+  );
+}
+
+/** A token of tote's service account, as a pod would get one (TokenRequest). */
+export async function serviceAccountToken(kubectl: Kubectl): Promise<string> {
+  const path = `/api/v1/namespaces/${TOTE_NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
+  const request = {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    spec: { expirationSeconds: TOKEN_SECONDS },
+  };
+  const { stdout } = await kubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(request) });
+  const token = asText(asObject(asObject(JSON.parse(stdout))["status"])["token"]);
+  if (token === "") throw new Error(`no token in the answer of ${path}: ${stdout}`);
+  return token;
+}
+
+/** Starts tote for the tests of one file; everything ends with the cleanup. */
+export async function startTote(
+  cluster: Cluster,
+  cleanup: Cleanup,
+  options: { readonly controllerArgs?: readonly string[] } = {},
+): Promise<Tote> {
+  const { controllerArgs = [] } = options;
+  await installTote(cluster.kubectl);
+  const kubeconfig = await writeKubeconfig(join(cleanup.directory(), "tote.kubeconfig"), {
+    server: `https://${ADDRESSES.control}:${API_PORT}`,
+    ca: await readFile(join(cluster.layout.data, "pki", "ca.crt"), "utf8"),
+    token: await serviceAccountToken(cluster.kubectl),
+  });
+  const pki = await createPki();
+  const certs = (name: string): string => join(cleanup.directory(), `${name}-certs`);
+  await pki.write(certs("agent"), await pki.role(ROLES.agent));
+  await pki.write(certs("controller"), await pki.role(ROLES.controller));
+  const agents = new Map<string, AgentProcess>();
+  await Promise.all(
+    cluster.nodes.map(async ({ name }) => {
+      const place = await readAgentPlace(cluster.layout, name);
+      const { socket, root } = place;
+      const containerd = { name, socket, root };
+      agents.set(
+        name,
+        await startAgent({
+          cleanup,
+          containerd,
+          network: place,
+          tls: { certDir: certs("agent") },
+          readyTimeoutMs: 60_000,
+        }),
+      );
+    }),
+  );
+  const sink = await startEventSink(cleanup);
+  const relay = await startRelayProcess({
+    cleanup,
+    config: `subscriptions: [{name: sink, type: webhook, url: "${sink.url}", allowAddresses: 127.0.0.1}]`,
+  });
+  const urls = Object.fromEntries([...agents].map(([name, { url }]) => [name, url]));
+  const start = (args: readonly string[]): Promise<ControllerProcess> =>
+    startController({
+      cleanup,
+      kubeconfig,
+      certDir: certs("controller"),
+      agents: urls,
+      args: [
+        `--webhook-url=${relay.url}/v1/events`,
+        `--webhook-token-file=${join(relay.directory, "ingest-token")}`,
+        "--cluster-name=test",
+        ...args,
+      ],
+    });
+  let controller = await start(controllerArgs);
+  return {
+    agents,
+    get controller() {
+      return controller;
+    },
+    relay,
+    sink,
+    kubeconfig,
+    async restartController(args = controllerArgs) {
+      await controller.stop();
+      controller = await start(args);
+    },
+  };
+}
+
+async function rules(file: string): Promise<unknown> {
+  const parsed: unknown = parse(await readFile(join(CHART, "files", file), "utf8"));
+  return parsed;
+}
