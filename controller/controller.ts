@@ -96,7 +96,10 @@ export function createController(options: ControllerOptions): Controller {
   let engine: Engine | undefined;
   follow(view, failures, clients, questions, () => engine);
 
-  async function lead(term: LeaderTerm): Promise<void> {
+  async function lead(
+    term: LeaderTerm,
+    lease: { readonly namespace: string; readonly name: string },
+  ): Promise<void> {
     await orAbort(view.synced(), term.signal);
     const clusterName = config.clusterName ?? view.namespaces.store.get("kube-system")?.uid ?? "unknown";
     const parts = {
@@ -111,6 +114,7 @@ export function createController(options: ControllerOptions): Controller {
       relay,
       metrics,
       clusterName,
+      lease,
       instance: identity,
       clock,
       random,
@@ -132,21 +136,22 @@ export function createController(options: ControllerOptions): Controller {
       const watching = new AbortController();
       const watched = Promise.all([view.run(watching.signal), events.run(watching.signal)]);
       try {
+        const namespace = config.leaseNamespace ?? (await ownNamespace()) ?? (agentNamespace || "default");
+        const lease = { namespace, name: config.leaseName };
+        const leadOn = async (term: LeaderTerm): Promise<void> => await lead(term, lease);
         if (config.leaderElect) {
-          const namespace = config.leaseNamespace ?? (await ownNamespace()) ?? (agentNamespace || "default");
           const elector = new LeaderElector({
             api,
-            namespace,
-            name: config.leaseName,
+            ...lease,
             identity: `${identity}-${randomBytes(4).toString("hex")}`,
             clock,
             random,
             logger: logger.child("election"),
           });
           kubeMetrics.showElector(elector);
-          await elector.run(lead, signal);
+          await elector.run(leadOn, signal);
         } else {
-          await leadAlone(lead, clock, signal);
+          await leadAlone(leadOn, clock, signal);
         }
       } finally {
         watching.abort();

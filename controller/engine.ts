@@ -21,6 +21,7 @@ import { runWorkers } from "./kube/workers.ts";
 import { Recovery } from "./recover/recovery.ts";
 import type { ControllerMetrics } from "./report/metrics.ts";
 import { Outbox } from "./report/outbox.ts";
+import { Overflow } from "./report/overflow.ts";
 import type { RelayClient } from "./report/relay-client.ts";
 import { transferLimits } from "./salvage/admission.ts";
 import { FirstStatus } from "./salvage/first-status.ts";
@@ -53,6 +54,8 @@ export interface EngineParts {
   readonly relay: RelayClient | undefined;
   readonly metrics: ControllerMetrics;
   readonly clusterName: string;
+  /** the Lease of the election, also where there is none */
+  readonly lease: { readonly namespace: string; readonly name: string };
   /** this controller, in Events */
   readonly instance: string;
   readonly clock: Clock;
@@ -96,6 +99,7 @@ export class Engine {
   readonly #subjects: SubjectReconciler;
   readonly #records: RecordReconciler;
   readonly #outbox: Outbox;
+  readonly #overflow: Overflow;
   readonly #transfers: Transfers;
 
   constructor(parts: EngineParts, term: LeaderTerm, queues: Queues) {
@@ -123,6 +127,17 @@ export class Engine {
         minFreePercent: config.minFreePercent,
       },
     });
+    const overflow = new Overflow({
+      api,
+      relay: parts.relay,
+      wanted: config.webhookEvents,
+      clusterName: parts.clusterName,
+      lease: parts.lease,
+      instance: parts.instance,
+      metrics,
+      now,
+      logger: logger.child("overflow"),
+    });
     const slots = new TransferSlots({
       limits: transferLimits(config.maxConcurrentSalvages),
       onFree: (key) => queues.records.add(key),
@@ -137,6 +152,7 @@ export class Engine {
       again: (key, afterMs) => queues.records.addAfter(key, afterMs),
       signal: term.signal,
     });
+    this.#overflow = overflow;
     this.#book = book;
     this.#transfers = transfers;
     this.#subjects = new SubjectReconciler({
@@ -150,7 +166,7 @@ export class Engine {
       logger: logger.child("detect"),
       now,
       onRecord,
-      onOverflow: () => metrics.notActionable(),
+      overflow,
     });
     this.#records = new RecordReconciler({
       view,
@@ -256,6 +272,9 @@ export class Engine {
           logger.warn("record not deleted", { record: keyOf(record.metadata), why: describeError(error) });
         }
       }
+      await this.#overflow.say(signal).catch((error: unknown) => {
+        if (!signal.aborted) logger.warn("refusals could not be summed up", { error });
+      });
       // it ends early for nothing but the signal
       await clock.sleep(SWEEP_INTERVAL_MS, signal).catch(() => undefined);
     }

@@ -12,7 +12,7 @@ import { readSalvageRecord } from "../objects/read-salvage-record.ts";
 import { TRANSITION_TYPES, type RecordTransition, type SalvageRecord } from "../objects/salvage-record.ts";
 import { applyChange } from "../salvage/apply-change.ts";
 import { CHANGES, DIGEST, ORIGIN, record, statusAfter, T0 } from "../testing/records.ts";
-import { buildEvent, serialiseEvent, SEVERITIES } from "./event-v1.ts";
+import { buildEvent, buildOverflowEvent, serialiseEvent, SEVERITIES } from "./event-v1.ts";
 
 const SOURCE = "prod-eu";
 const { detected, planned, started, progress, salvaged, failed, refused, recovered, notRecovered } = CHANGES;
@@ -164,4 +164,14 @@ test("an order without a pod is called by its record", () => {
   const event = buildEvent(of, transitionOf(of, "detected"), SOURCE);
   assert.equal(event.subject, "shop/bring-nginx");
   assert.deepEqual(createValidator()(event), []);
+});
+
+test("what sums up refusals is an event like others, one in each hour", () => {
+  const lease = { namespace: "tote", name: "tote-controller" };
+  const at = (now: number): ReturnType<typeof buildOverflowEvent> =>
+    buildOverflowEvent({ refused: 4321, lease, instance: "tote-0", source: SOURCE, now });
+  assert.deepEqual(createValidator()(at(T0)), []);
+  assert.match(at(T0).data.message, /4321 image failures/);
+  assert.equal(at(T0 + 59 * 60_000).id, at(T0).id);
+  assert.notEqual(at(T0 + 60 * 60_000).id, at(T0).id);
 });

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 
 import type { FailureCause } from "../detect/failure.ts";
 import type { RecordTransition, SalvageRecord, TransitionType } from "../objects/salvage-record.ts";
+import { overflowNote } from "./kube-event-text.ts";
 
 /** How much a person should care. */
 export const SEVERITIES = ["info", "warning", "critical"] as const;
@@ -95,6 +96,53 @@ export function buildEvent(record: SalvageRecord, transition: RecordTransition, 
       durationMs: transition.durationMs ?? 0,
       attempt: transition.attempt ?? 0,
       message: transition.message,
+    },
+  };
+}
+
+/**
+ * The event that sums up refusals beyond the bound of records. There is no record to build it from: whoever sends it keeps
+ * what was built until it is delivered. Pure.
+ *
+ * @param options.instance which controller says so, part of the id: another one counts anew
+ * @param options.now milliseconds since 1970; one event in each hour
+ */
+export function buildOverflowEvent(options: {
+  readonly refused: number;
+  readonly lease: { readonly namespace: string; readonly name: string };
+  readonly instance: string;
+  readonly source: string;
+  readonly now: number;
+}): EventV1 {
+  const { refused, lease, instance, source, now } = options;
+  const time = new Date(now).toISOString();
+  const hour = time.slice(0, 13);
+  const text = ["overflow", source, lease.namespace, lease.name, instance, hour].join("\n");
+  const id = createHash("sha256").update(text).digest("hex");
+  return {
+    id,
+    type: "tote.image.not_actionable",
+    source,
+    time,
+    subject: `${lease.namespace}/${lease.name}`,
+    data: {
+      incident: id.slice(0, 32),
+      record: lease.name,
+      owner: { kind: "Lease", name: lease.name },
+      pod: "",
+      namespace: lease.namespace,
+      container: "",
+      image: "",
+      digest: "",
+      cause: "unknown",
+      reason: "TooManyRefused",
+      severity: SEVERITY.not_actionable,
+      sourceNodes: [],
+      targetNode: "",
+      bytes: 0,
+      durationMs: 0,
+      attempt: 0,
+      message: overflowNote(refused),
     },
   };
 }

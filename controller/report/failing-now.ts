@@ -5,11 +5,7 @@ import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { FailingNow, FailingState } from "./metrics.ts";
 
 /** Counts what fails now, by what the newest record about it says. A failure without one is not opted in, or very new. */
-export function failingNow(
-  failures: FailureWatch,
-  records: RecordStore,
-  now: number,
-): FailingNow {
+export function failingNow(failures: FailureWatch, records: RecordStore, now: number): FailingNow {
   const counts: Record<FailingState, number> = {
     ignored: 0,
     pending: 0,

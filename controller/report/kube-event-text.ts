@@ -38,6 +38,11 @@ export function eventNote(record: SalvageRecord, transition: RecordTransition, a
   return advice === "" ? note : `${note} This pod's pull hangs. ${advice}`;
 }
 
+/** What sums up refusals beyond the bound of records. */
+export function overflowNote(refused: number): string {
+  return `Not actionable: ${refused} image failures were refused beyond those that have SalvageRecords of their own. See the metric tote_not_actionable_total and the logs.`;
+}
+
 function noteOf({ status }: SalvageRecord, transition: RecordTransition): string {
   const image = status.origin?.image ?? "";
   const target = status.origin?.targetNode ?? "";

@@ -162,7 +162,7 @@ test("a repeat changes the series alone", () => {
 });
 
 test("refusals beyond the bound are summed up once an hour, about the Lease", () => {
-  const lease = { namespace: "tote", name: "tote-controller", uid: "l1" };
+  const lease = { namespace: "tote", name: "tote-controller" };
   const at = (now: number): KubeEvent =>
     buildOverflowEvent({ refused: 4321, lease, instance: "tote-0", now });
   const event = at(T0);

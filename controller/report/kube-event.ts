@@ -13,7 +13,7 @@ import {
   type SalvageRecord,
 } from "../objects/salvage-record.ts";
 import { cutUtf8 } from "../objects/text.ts";
-import { eventKind, eventNote, type EventKind } from "./kube-event-text.ts";
+import { eventKind, eventNote, overflowNote, type EventKind } from "./kube-event-text.ts";
 
 /** Value of `reportingController`. */
 export const REPORTING_CONTROLLER = "tote";
@@ -72,7 +72,7 @@ export function buildKubeEvent(
  */
 export function buildOverflowEvent(options: {
   readonly refused: number;
-  readonly lease: { readonly namespace: string; readonly name: string; readonly uid: string };
+  readonly lease: { readonly namespace: string; readonly name: string };
   readonly instance: string;
   readonly now: number;
 }): KubeEvent {
@@ -80,9 +80,9 @@ export function buildOverflowEvent(options: {
   const hour = new Date(now).toISOString().slice(0, 13);
   return baseEvent({
     kind: { reason: "ImageNotActionable", action: "Detected", type: "Warning" },
-    name: eventName(lease.name, lease.uid, `ImageNotActionable ${hour}`),
+    name: eventName(lease.name, lease.namespace, `ImageNotActionable ${hour}`),
     namespace: lease.namespace,
-    note: `Not actionable: ${refused} image failures were refused beyond those that have SalvageRecords of their own. See the metric tote_not_actionable_total and the logs.`,
+    note: overflowNote(refused),
     regarding: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease },
     time: now,
     instance,

@@ -10,6 +10,7 @@ import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { REFUSED_RECORDS_MAX } from "../limits.ts";
 import type { Resolution } from "../resolve/resolve-digest.ts";
 import type { ControllerMetrics } from "../report/metrics.ts";
+import type { Overflow } from "../report/overflow.ts";
 import { decideEpisode, nextEpisode, type FailingPod } from "./episode.ts";
 import type { ImageFinder, WantedImage } from "./image-finder.ts";
 import { keyOfFailure, keyOfRecord, newRecord } from "./new-record.ts";
@@ -38,8 +39,8 @@ export interface SubjectReconcilerOptions {
   readonly now: () => number;
   /** a record is to be looked at */
   readonly onRecord: (key: string, priority: Priority) => void;
-  /** a refusal beyond the bound of records */
-  readonly onOverflow: () => void;
+  /** takes refusals beyond the bound of records */
+  readonly overflow: Pick<Overflow, "refused" | "forget">;
 }
 
 /** Sees to it that pods that fail for one image on one node have a record, and that it knows them. */
@@ -54,10 +55,11 @@ export class SubjectReconciler {
 
   /** @param subject see `subjectKey` */
   async reconcile(subject: string, signal: AbortSignal): Promise<Outcome> {
-    const { failures, book, onRecord } = this.#options;
+    const { failures, book, onRecord, overflow } = this.#options;
     const failing = failures.failing(subject);
     if (failing.length === 0) {
       this.#counted.delete(subject);
+      overflow.forget(subject);
       for (const record of book.about(subject)) onRecord(keyOf(record.metadata), "normal");
       return { kind: "done" };
     }
@@ -80,7 +82,7 @@ export class SubjectReconciler {
     priority: Priority,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { book, failures, onRecord, now } = this.#options;
+    const { book, failures, onRecord, overflow, now } = this.#options;
     const { episode } = lead;
     const resolution = await this.#resolve(lead, signal);
     // meanwhile the image may have come: what is decided rests on who fails now
@@ -105,9 +107,10 @@ export class SubjectReconciler {
         const isBounded = book.refused >= REFUSED_RECORDS_MAX;
         if (decision.onlyIfAllowed || isBounded) {
           const refusal = await this.#refusal(lead, resolution, signal);
-          if (refusal && isBounded && !decision.onlyIfAllowed) this.#options.onOverflow();
+          if (refusal && isBounded && !decision.onlyIfAllowed) overflow.refused(subject);
           if (refusal) return { kind: "again", afterMs: REFUSED_RECHECK_MS };
         }
+        overflow.forget(subject);
         await this.#create(lead, key, records, priority, signal);
         return { kind: "again", afterMs: REFUSED_RECHECK_MS };
       }
