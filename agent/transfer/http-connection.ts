@@ -59,8 +59,9 @@ export class HttpConnection {
     }, timeoutMs);
     socket.once(isSecure ? "secureConnect" : "connect", resolve);
     socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the connection was closed")));
+    socket.once("close", () => reject(closed()));
     signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     try {
       await promise;
       return connection;
@@ -75,7 +76,7 @@ export class HttpConnection {
     socket.on("error", (error) => this.#stop?.(error));
     socket.on("end", () => this.destroy());
     socket.on("timeout", () => this.destroy());
-    socket.on("close", () => this.#stop?.(new Error("the connection was closed")));
+    socket.on("close", () => this.#stop?.(closed()));
   }
 
   /** It can take a request. */
@@ -105,6 +106,10 @@ export class HttpConnection {
       },
     });
     signal.addEventListener("abort", onAbort, { once: true });
+    // neither fires for what has happened already
+    if (signal.aborted) onAbort();
+    else if (this.#socket.destroyed) this.#stop(closed());
+    if (this.#socket.destroyed) return;
     this.#socket.setTimeout(0);
     this.#socket.ref();
     this.#socket.write(request);
@@ -141,8 +146,14 @@ export class HttpConnection {
       else this.#decoder.decode(bytes);
     } catch (error) {
       this.#stop?.(error);
+      // also when the answer had ended already, and more came behind it
+      this.destroy();
     }
   }
+}
+
+function closed(): Error {
+  return new Error("the connection was closed");
 }
 
 function toError(reason: unknown): Error {

@@ -74,6 +74,56 @@ describe("connections to other agents", () => {
     });
   }
 
+  const size = "\0\0\0\0\x02\x10\x03";
+  const end = "\x02\0\0\0\x02{}";
+  const failure = '{"error":{"code":"not_found"}}';
+  for (const [what, isKept, head, body] of [
+    ["a whole answer", true, "content-length: 14", size + end],
+    [
+      "a whole answer in chunks",
+      true,
+      "transfer-encoding: chunked",
+      `7\r\n${size}\r\n7\r\n${end}\r\n0\r\n\r\n`,
+    ],
+    ["an error at the end of the stream", false, "content-length: 42", `${size}\x02\0\0\0\x1e${failure}`],
+    ["an answer without the end of the stream", false, "content-length: 7", size],
+    [
+      "an answer that the other side closes after",
+      false,
+      "connection: close\r\ncontent-length: 14",
+      size + end,
+    ],
+    ["an answer with more bytes behind it", false, "content-length: 14", `${size}${end}x`],
+    ["an answer that is cut off", false, "content-length: 14", size],
+    ["an answer of another type", false, "content-type: text/plain\r\ncontent-length: 14", size + end],
+  ] as const) {
+    it(`are ${isKept ? "used again" : "not used again"} after ${what}`, async () => {
+      let dialled = 0;
+      const server = net.createServer((socket) => {
+        dialled += 1;
+        socket.on("error", () => undefined);
+        const type = head.includes("content-type") ? "" : "content-type: application/connect+proto\r\n";
+        const isCut = what === "an answer that is cut off";
+        socket.on("data", () => {
+          socket.write(Buffer.from(`HTTP/1.1 200 OK\r\n${type}${head}\r\n\r\n${body}`, "latin1"));
+          if (isCut) socket.end();
+        });
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const plain = new PeerConnections(() => undefined);
+      for (let round = 0; round < 2; round += 1) {
+        // whether it fails is told elsewhere
+        await collect(read(plain, `http://127.0.0.1:${address.port}`)).catch(() => undefined);
+      }
+      assert.equal(dialled, isKept ? 1 : 2);
+      plain.close();
+      server.close();
+    });
+  }
+
   it("reuse the memory of a message once the next one is asked for, not before", async () => {
     const held: Uint8Array[] = [];
     const { signal } = new AbortController();
