@@ -4,7 +4,7 @@ import { orAbort } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Containerd } from "../containerd/types.ts";
 import { configLabels, indexLabels, manifestLabels } from "../image/labels.ts";
-import { missingToRun, presenceOf } from "../image/presence.ts";
+import { findMissingToRun } from "../image/presence.ts";
 import { resolveTree, totalBytes, type ImageTree } from "../image/tree.ts";
 import { METADATA_MAX_BYTES, PARALLEL_LAYERS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
@@ -72,11 +72,10 @@ export class ImageImporter {
     const done = await this.#outlast(signal, () => this.#unpacker.unpackedDepth(tree.layers, unpack));
     for (let at = 0; at < done; at++) progress.layer(at, "unpacked");
     await this.#layers(tree, done, unpack, context);
-    const presence = await this.#outlast(signal, async () => {
+    const missing = await this.#outlast(signal, async () => {
       await this.#label(tree, facts, signal);
-      return await presenceOf(this.#containerd, tree, facts.snapshotter, signal);
+      return await findMissingToRun(this.#containerd, tree, facts.snapshotter, signal);
     });
-    const missing = missingToRun(tree, presence);
     if (missing.length > 0) {
       throw new ImportError(Code.Internal, `content vanished during the import: ${missing.join(", ")}`, {
         retryable: true,
@@ -116,14 +115,8 @@ export class ImageImporter {
     const stop = new AbortController();
     const signal = AbortSignal.any([context.signal, stop.signal]);
     const fetches = tree.layers.map(() => Promise.withResolvers<void>());
-    const guarded = async (work: Promise<void>): Promise<void> => {
-      try {
-        await work;
-      } catch (error) {
-        stop.abort(error);
-        throw error;
-      }
-    };
+    // never rejects: a failure stops the others, and is thrown once they have ended
+    const guarded = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => stop.abort(error));
     const fetchContext = { ...context, signal };
     let next = first;
     const worker = async (): Promise<void> => {
@@ -136,6 +129,7 @@ export class ImageImporter {
         fetches[at]?.resolve();
       }
     };
+    const marks: Promise<void>[] = [];
     const unpackInOrder = async (): Promise<void> => {
       for (const [at, layer] of tree.layers.entries()) {
         if (at < first) continue;
@@ -143,10 +137,13 @@ export class ImageImporter {
         context.progress.layer(at, "unpacking");
         await this.#unpacker.unpack(layer, tree.layers[at - 1], { ...unpack, signal });
         context.progress.layer(at, "unpacked");
+        // the next layer need not wait for that
+        marks.push(guarded(this.#unpacker.mark(layer, signal)));
       }
     };
     const work = Array.from({ length: PARALLEL_LAYERS }, () => guarded(worker()));
-    await Promise.allSettled([...work, guarded(unpackInOrder())]);
+    await Promise.all([...work, guarded(unpackInOrder())]);
+    await Promise.all(marks);
     // the reason of the first failure, not of those it caused
     signal.throwIfAborted();
   }

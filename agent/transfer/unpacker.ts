@@ -5,11 +5,18 @@ import { isNoSpace, isUnavailable } from "../containerd/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
 import type { Layer } from "../image/tree.ts";
 import { layerLabels } from "../image/labels.ts";
+import { findUnpackedDepth } from "../image/presence.ts";
 import { APPLY_TIMEOUT_MS } from "../limits.ts";
 import { EXTRACT_PREFIX } from "./import-leases.ts";
 import { ImportError } from "./import-error.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { outlastRestarts } from "./outlast.ts";
+
+/** The part of containerd that unpacking takes. */
+export type UnpackerContainerd = Pick<Containerd, "snapshots" | "diff" | "waitReady"> & {
+  readonly content: Pick<Containerd["content"], "setLabels">;
+  readonly leases: Pick<Containerd["leases"], "addResource">;
+};
 
 /** Where and under what lease to unpack. */
 export interface UnpackContext {
@@ -20,13 +27,13 @@ export interface UnpackContext {
 
 /** Unpacks layers into snapshots, as containerd's own client does when it pulls. */
 export class Unpacker {
-  readonly #containerd: Containerd;
+  readonly #containerd: UnpackerContainerd;
   readonly #locks: KeyedLock;
   readonly #clock: Clock;
   readonly #randomId: () => string;
 
   constructor(options: {
-    readonly containerd: Containerd;
+    readonly containerd: UnpackerContainerd;
     readonly locks: KeyedLock;
     readonly clock: Clock;
     readonly randomId: () => string;
@@ -42,28 +49,42 @@ export class Unpacker {
    * those below it too.
    */
   async unpackedDepth(layers: readonly Layer[], context: UnpackContext): Promise<number> {
-    for (let depth = layers.length; depth > 0; depth--) {
-      const chainId = layers[depth - 1]?.chainId ?? "";
-      if (await this.#holds(chainId, context)) return depth;
+    const { snapshots } = this.#containerd;
+    let depth = layers.length;
+    for (;;) {
+      const below = layers.slice(0, depth);
+      depth = await findUnpackedDepth(snapshots, below, context.snapshotter, context.signal);
+      const chainId = layers[depth - 1]?.chainId;
+      if (chainId === undefined || (await this.#holds(chainId, context))) return depth;
     }
-    return 0;
   }
 
   /**
-   * Unpacks `layer` on top of `below`; its blob must be in the content store. Nothing happens when it is unpacked.
+   * Unpacks `layer`, which was not unpacked a moment ago, on top of `below`; its blob must be in the content store. When
+   * somebody else has unpacked it since, theirs is taken.
    * @throws ImportError data_loss when the layer unpacks to something else than the config says
    */
   async unpack(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
-    await this.#locks.run(layer.chainId, context.signal, async () => {
-      const work = async (): Promise<void> => {
-        if (!(await this.#holds(layer.chainId, context))) await this.#apply(layer, below, context);
-      };
-      await outlastRestarts(work, {
-        containerd: this.#containerd,
-        clock: this.#clock,
-        signal: context.signal,
-      });
-    });
+    const { signal } = context;
+    // containerd is asked only if another import has just worked on the layer, or containerd went away meanwhile
+    let isMadePerhaps = this.#locks.isHeld(layer.chainId);
+    const work = async (): Promise<void> => {
+      if (isMadePerhaps && (await this.#holds(layer.chainId, context))) return;
+      isMadePerhaps = true;
+      while ((await this.#apply(layer, below, context)) === "exists") {
+        if (await this.#holds(layer.chainId, context)) return;
+      }
+    };
+    await this.#locks.run(layer.chainId, signal, () =>
+      outlastRestarts(work, { containerd: this.#containerd, clock: this.#clock, signal }),
+    );
+  }
+
+  /** Writes at a layer's blob what it has unpacked to, as containerd's own client does. */
+  async mark({ digest, diffId }: Layer, signal: AbortSignal): Promise<void> {
+    const work = (): Promise<void> =>
+      this.#containerd.content.setLabels(digest, layerLabels(diffId), { signal });
+    await outlastRestarts(work, { containerd: this.#containerd, clock: this.#clock, signal });
   }
 
   /** Whether the snapshot exists; it is in the lease then. */
@@ -75,8 +96,13 @@ export class Unpacker {
     return (await snapshots.stat(snapshotter, chainId, { signal })) !== undefined;
   }
 
-  async #apply(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
-    const { snapshots, diff, content } = this.#containerd;
+  /** "exists": somebody else was first. */
+  async #apply(
+    layer: Layer,
+    below: Layer | undefined,
+    context: UnpackContext,
+  ): Promise<"committed" | "exists"> {
+    const { snapshots, diff } = this.#containerd;
     const { snapshotter, lease, signal } = context;
     const key = `${EXTRACT_PREFIX}${this.#randomId()} ${layer.chainId}`;
     const mounts = await snapshots.prepare({ snapshotter, key, parent: below?.chainId ?? "", lease, signal });
@@ -95,11 +121,11 @@ export class Unpacker {
         );
       }
       outcome = await snapshots.commit({ snapshotter, name: layer.chainId, key, lease, signal });
+      return outcome;
     } finally {
       // also when the signal has fired: the snapshot would take room until the lease goes
       if (outcome !== "committed") await this.#removeQuietly(snapshotter, key);
     }
-    await content.setLabels(layer.digest, layerLabels(layer.diffId), { signal });
   }
 
   /** A snapshot that cannot be removed now goes with its lease. */
