@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout } from "node:timers";
 
 /** Time as a service sees it; tests inject their own. */
 export interface Clock {
@@ -17,13 +17,18 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  // not node:timers/promises, which makes two errors with stacks for each sleep that ends early
   async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onAbort = (): void => reject(signal.reason);
+    const timer = setTimeout(resolve, milliseconds).unref();
+    signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await delay(milliseconds, undefined, { signal, ref: false });
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
     }
   },
 };

@@ -27,6 +27,7 @@ export class IngestWriter implements ContentWriter {
   /** messages that the operating system does not have in full */
   #unsent = 0;
   #committed = false;
+  #isClosed = false;
   #ended = false;
   #failure: ConnectError | undefined;
   #closing: Promise<void> | undefined;
@@ -108,11 +109,17 @@ export class IngestWriter implements ContentWriter {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     // the end of the stream, not its reset: containerd stores what was sent, and has freed the ref when it answers
     this.#stream.end();
-    const error = new ConnectError(`writer closed at byte ${this.#offset}`, Code.Canceled);
-    const timer = setTimeout(() => this.#stream.cancel(error), CLOSE_TIMEOUT_MS);
-    await this.#replies;
-    clearTimeout(timer);
-    this.#fail(error);
+    if (!this.#ended) {
+      const timer = setTimeout(() => this.#stream.cancel(this.#closedError()), CLOSE_TIMEOUT_MS);
+      await this.#replies;
+      clearTimeout(timer);
+    }
+    this.#isClosed = true;
+    this.#changed();
+  }
+
+  #closedError(): ConnectError {
+    return new ConnectError(`writer closed at byte ${this.#offset}`, Code.Canceled);
   }
 
   /** Ends when the stream does; never rejects. */
@@ -155,6 +162,7 @@ export class IngestWriter implements ContentWriter {
 
   #assertUsable(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isClosed) throw this.#closedError();
     if (this.#ended) throw connectionLost(this.#socket);
   }
 

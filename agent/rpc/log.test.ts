@@ -95,8 +95,24 @@ describe("the access log", () => {
     assert.deepEqual(
       rpcLines(fake.logs).map(({ level, fields }) => [level, fields["code"]]),
       [
-        ["info", "ok"],
+        ["debug", "ok"],
         ["info", "canceled"],
+      ],
+    );
+  });
+
+  it("has a blob at debug level when all of it was sent, other streams and failures where they are seen", async () => {
+    const client = createClient(AgentService, transport());
+    await collect(client.exportBlob({ digest: "count", offset: 3n }));
+    await rejection(() => collect(client.exportBlob({ digest: "late", offset: 3n })));
+    await collect(client.exportImage({ reference: "count" }));
+    await eventually(() => rpcLines(fake.logs).length === 3, "three lines");
+    assert.deepEqual(
+      rpcLines(fake.logs).map(({ level, fields }) => [level, fields["code"]]),
+      [
+        ["debug", "ok"],
+        ["info", "data_loss"],
+        ["info", "ok"],
       ],
     );
   });

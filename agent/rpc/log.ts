@@ -2,7 +2,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "../../lib/log.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { type Caller, callerKey } from "./auth.ts";
-import { type CallEnd, createObserver } from "./observe.ts";
+import { type Call, type CallEnd, createObserver } from "./observe.ts";
 
 /** Where the access log goes and what time it is. */
 export interface AccessLogOptions {
@@ -14,7 +14,8 @@ export interface AccessLogOptions {
 /**
  * Makes the interceptor that logs every call when it has ended: method, code, duration, caller, and the error if any.
  *
- * Health checks and reflection are logged at debug level. What a handler throws that is no ConnectError is a fault of
+ * Health checks and reflection are logged at debug level, and blobs that were sent whole, since an image may have
+ * hundreds of them: whoever keeps an image for an export has a line for it. What a handler throws that is no ConnectError is a fault of
  * ours: it is logged as an error with its stack, while the client is told no more than "internal error".
  */
 export function createAccessLogInterceptor({ logger, now }: AccessLogOptions): Interceptor {
@@ -28,11 +29,15 @@ export function createAccessLogInterceptor({ logger, now }: AccessLogOptions): I
         caller: nameOf(call.contextValues.get(callerKey)),
       };
       if (isFault(end)) logger.error("rpc failed", { ...fields, ...faultOf(end.error) });
-      else if (call.service.typeName !== AgentService.typeName)
-        logger.debug("rpc", { ...fields, ...messageOf(end) });
+      else if (isRoutine(call, end)) logger.debug("rpc", { ...fields, ...messageOf(end) });
       else logger.info("rpc", { ...fields, ...messageOf(end) });
     };
   });
+}
+
+function isRoutine({ service, method }: Call, { code }: CallEnd): boolean {
+  if (service.typeName !== AgentService.typeName) return true;
+  return code === "ok" && method.name === AgentService.method.exportBlob.name;
 }
 
 function isFault({ code, error }: CallEnd): boolean {

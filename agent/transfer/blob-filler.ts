@@ -104,7 +104,8 @@ export class BlobFiller {
         }
       }
     } finally {
-      stop.abort();
+      // words, since an AbortController without a reason makes an error with a stack, for each blob
+      stop.abort("the reader has left");
       await messages.return?.();
     }
     throw peerError(Code.Unavailable, `stream ended at byte ${writer.offset} of ${size ?? "?"}`);
@@ -134,7 +135,7 @@ export class BlobFiller {
     const late = this.#options.clock.sleep(STREAM_END_WAIT_MS, AbortSignal.any([signal, timer.signal]));
     const ignore = (): undefined => undefined;
     await Promise.race([messages.next().then(ignore, ignore), late.catch(ignore)]);
-    timer.abort();
+    timer.abort("the stream has ended");
   }
 }
 

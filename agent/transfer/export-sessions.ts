@@ -62,7 +62,7 @@ export class ExportSessions {
     const session = this.#fresh(key, imageDigest);
     session.streams++;
     this.#streams++;
-    session.idle?.abort();
+    session.idle?.abort("used again, or ended");
     session.idle = undefined;
     let isOpen = true;
     const close = (): void => {
@@ -104,7 +104,7 @@ export class ExportSessions {
     this.#sessions.clear();
     this.#leased.clear();
     for (const session of sessions) {
-      session.idle?.abort();
+      session.idle?.abort("used again, or ended");
       await this.#containerd.leases.delete(session.lease, { signal });
     }
   }
@@ -124,6 +124,7 @@ export class ExportSessions {
     };
     this.#sessions.set(key, session);
     this.#leased.add(session);
+    this.#logger.info("an image is read from here", { digest: imageDigest, lease });
     if (known?.streams === 0) this.#endLater(key, known);
     return session;
   }
@@ -135,7 +136,7 @@ export class ExportSessions {
   }
 
   #endLater(key: string, session: Session): void {
-    session.idle?.abort();
+    session.idle?.abort("used again, or ended");
     const idle = new AbortController();
     session.idle = idle;
     this.#clock.sleep(EXPORT_IDLE_MS, idle.signal).then(

@@ -155,7 +155,7 @@ export class ImportJob {
     try {
       await orAbort(Promise.race([this.ended, tick]), signal);
     } finally {
-      timer.abort();
+      timer.abort("no longer waited for");
     }
     return this.progress.snapshot();
   }
