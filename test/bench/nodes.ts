@@ -1,6 +1,7 @@
 import { open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { NODE_OPTION } from "../../build/image/image-config.ts";
 import { describeError } from "../../lib/errors.ts";
 import { createCleanup, type Cleanup } from "../harness/cleanup.ts";
 import { loadImage } from "../harness/load-image.ts";
@@ -77,7 +78,7 @@ export async function startBenchNodes(
   try {
     const spec = (name: string): RigNodeSpec => ({
       containerdOnNetwork: true,
-      agent: { ...profiled(options.profileDir), ...limited(name, setting.limits, cleanup) },
+      agent: { env: nodeOptions(options.profileDir), ...limited(name, setting.limits, cleanup) },
     });
     const rig = await startSharedRig({ a: spec("a"), b: spec("b") }, cleanup);
     const network = await rig.network.addNode("registry");
@@ -93,8 +94,10 @@ export async function startBenchNodes(
   }
 }
 
-function profiled(dir: string | undefined): RigNodeSpec["agent"] {
-  return dir === undefined ? {} : { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${dir}` } };
+/** Agents run with the options that they have in the container image. */
+function nodeOptions(profileDir: string | undefined): Readonly<Record<string, string>> {
+  const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+  return { NODE_OPTIONS: [NODE_OPTION, ...profile].join(" ") };
 }
 
 function limited(name: string, limits: CgroupLimits | undefined, cleanup: Cleanup): RigNodeSpec["agent"] {
