@@ -1,22 +1,20 @@
 /** `npm run demo`: tote's main job on real containerd daemons, in under a minute, with nothing left behind. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
-import { ROLES } from "../../lib/roles.ts";
 import { formatSize } from "../../lib/units.ts";
-import { imageStatus, pullImage } from "../harness/cri.ts";
-import { buildIndex, buildRunnableImage, type BuiltIndex } from "../harness/image-builder.ts";
-import { loadImage } from "../harness/load-image.ts";
-import { startSharedRig, type Rig } from "../harness/rig.ts";
-import { run } from "../harness/run.ts";
+import { startControlRig, type ControlRig } from "../control/control-rig.ts";
+import { imageStatus } from "../harness/cri.ts";
 import { ensureSystem } from "../setup/system.ts";
-import { LayerLines } from "./layer-lines.ts";
+import { checkArchive } from "./archive.ts";
+import { putImage } from "./images.ts";
+import { eventTable, orderSalvage, proveImage, recordTable, watchSalvage, type Screen } from "./story.ts";
 
-const IMAGE = "registry.test:5000/shop/checkout:v1.4";
-const OUTPUT = "checkout v1.4: hello from node b";
+const SHOP = "registry.test:5000/shop";
+/** What the agent of node a sends per second: as it is, the transfer would be over before it could be seen. */
+const BANDWIDTH = "8Mi";
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -26,119 +24,82 @@ function step(title: string): void {
   say(`\n== ${title}`);
 }
 
-async function demo(rig: Rig): Promise<void> {
-  const [a, b] = [rig.node("a"), rig.node("b")];
-  const image = await prepare(rig);
-
-  step("The registry is gone. What the kubelet on node b would see:");
-  const refusal = await pullImage(b.containerd, IMAGE).then(
-    () => undefined,
-    (error: unknown) => describeError(error),
-  );
-  assert.ok(refusal, "the pull succeeded, although there is no registry");
-  say(`   pull:        ... ${refusal.slice(-110)}`);
-  const before = await imageStatus(b.containerd, IMAGE);
-  assert.equal(before, undefined);
-  say(`   ImageStatus: ${IMAGE} is not present`);
-
-  step(
-    `tote brings ${image.descriptor.digest.slice(0, 19)}... from node a to node b, over mTLS, with a signed grant:`,
-  );
-  const lines = new LayerLines({
-    write: (text) => void process.stdout.write(text),
-    isTerminal: process.stdout.isTTY,
-  });
-  const result = await rig.import({
-    image,
-    names: [IMAGE],
-    target: "b",
-    onProgress: (progress) => lines.show(progress),
-  });
-  assert.equal(result.visible, true, result.message);
-  say(`   ${formatSize(Number(result.bytesTransferred))} moved in ${Number(result.durationMs) / 1000} s`);
-
-  step("What the kubelet on node b sees now:");
-  const after = await imageStatus(b.containerd, IMAGE);
-  assert.equal(after?.id, result.configDigest);
-  say(`   ImageStatus: ${after.id.slice(0, 19)}... ${after.repoTags.join(" ")}`);
-  await b.ctr.forceGc();
-  const output = await b.ctr.run(IMAGE);
-  assert.equal(output, `${OUTPUT}\n`);
-  say(`   after garbage collection a container of it prints: ${output.trim()}`);
-
-  step("The same image as an archive, for any machine with curl:");
-  const archive = join(rig.cleanup.directory(), "image.tar");
-  const certs = await rig.pki.write(
-    join(rig.cleanup.directory(), "operator"),
-    await rig.pki.role(ROLES.operator),
-  );
-  const url = `${b.agent.url}/v1/archive?reference=${IMAGE}`;
-  const tls = ["--cacert", `${certs}/ca.crt`, "--cert", `${certs}/tls.crt`, "--key", `${certs}/tls.key`];
-  // the certificate carries a role, not the address: curl is told where that name is
-  const { hostname, port } = new URL(url);
-  const named = ["--connect-to", `${ROLES.agent}:${port}:${hostname}:${port}`];
-  await run("curl", ["-fsS", ...tls, ...named, url.replace(hostname, ROLES.agent), "-o", archive]);
-  await a.ctr.exec(["namespaces", "create", "elsewhere"]);
-  await run(a.containerd.ctr, [
-    "--address",
-    a.containerd.socket,
-    "-n",
-    "elsewhere",
-    "images",
-    "import",
-    archive,
-  ]);
-  const check = await run(a.containerd.ctr, [
-    "--address",
-    a.containerd.socket,
-    "-n",
-    "elsewhere",
-    "images",
-    "check",
-  ]);
-  assert.match(check.stdout, /complete \(4\/4\)/);
-  say("   curl .../v1/archive | ctr images import: complete (4/4)");
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "   ");
 }
 
-/** Puts an image on node a: one platform of an index, as a pull leaves it. */
-async function prepare(rig: Rig): Promise<BuiltIndex> {
-  step("Two nodes with containerd, an agent on each. Node a has an image, as once pulled:");
-  const inner = await buildRunnableImage({
-    output: OUTPUT,
-    dir: rig.cleanup.directory(),
-    layers: [
-      { files: { "app/server": { size: 24_000_000, fill: "random", seed: "server" } } },
-      { files: { "app/assets": { size: 8_000_000, fill: "random", seed: "assets" } }, compression: "zstd" },
-    ],
-  });
-  const index = buildIndex({
-    images: [inner],
-    absent: [{ os: "linux", architecture: "s390x" }],
-    attestations: true,
-  });
-  await loadImage(rig.node("a").containerd, index, { names: [IMAGE] });
-  say(`   ${IMAGE}`);
-  say(`   ${index.descriptor.digest}, ${inner.layers.length} layers, one platform of two`);
-  return index;
+async function demo(control: ControlRig, screen: Screen): Promise<void> {
+  const { rig } = control;
+  const target = rig.node("b").containerd;
+  step(
+    "Two nodes with containerd, an agent on each, an API server, a controller. Node a has an image, as once pulled:",
+  );
+  const checkout = {
+    name: `${SHOP}/checkout:v1.4`,
+    output: "checkout v1.4: hello from node b",
+    megabytes: 32,
+  };
+  const image = await putImage(rig, checkout);
+  say(`   ${image.name}`);
+  say(`   ${image.index.descriptor.digest}, one platform of two`);
+  assert.equal(await imageStatus(target, image.name), undefined);
+  say("   On node b CRI ImageStatus does not know it, and there is no registry.");
+
+  step(
+    `A Deployment puts a pod on node b. Node a sends at ${BANDWIDTH}B/s, so that there is something to see:`,
+  );
+  const workload = { namespace: "shop", workload: "checkout", screen };
+  await control.createNamespace("shop");
+  const record = await watchSalvage(control, image, workload);
+  say(
+    `   ${formatSize(record.status.bytesTransferred ?? 0)} moved, over mTLS, with a grant for this image and this node`,
+  );
+
+  step("What the kubelet on node b sees now:");
+  say(`   ImageStatus: ${await proveImage(control, image, record)}`);
+  say(`   after garbage collection a container of it prints: ${image.output}`);
+
+  step("kubectl get salvagerecords -n shop");
+  say(indent(await recordTable(control, "shop")));
+  step("kubectl get events -n shop");
+  say(indent(await eventTable(control, "shop", 2)));
+
+  const invoices = { name: `${SHOP}/invoices:v2.0`, output: "invoices v2.0", megabytes: 4 };
+  const ordered = await putImage(rig, invoices);
+  await control.createNamespace("billing");
+  step("An order by hand, before anything fails:");
+  const spec = `spec: { imageRef: "${ordered.name}", targetNode: b }`;
+  const metadata = "metadata: { name: before-the-weekend, namespace: billing }";
+  say(indent(["apiVersion: tote.dev/v1alpha1", "kind: SalvageRecord", metadata, spec].join("\n")));
+  await orderSalvage(control, ordered, { namespace: "billing", name: "before-the-weekend" });
+  say("");
+  say(indent(await recordTable(control, "billing")));
+
+  step("The same image as an archive, for any machine with curl:");
+  await checkArchive(rig, image.name);
+  say("   curl .../v1/archive | ctr images import: complete (4/4)");
 }
 
 async function main(): Promise<number> {
   const started = performance.now();
-  let rig: Rig | undefined;
+  const screen = {
+    write: (text: string) => void process.stdout.write(text),
+    isTerminal: process.stdout.isTTY,
+  };
+  let control: ControlRig | undefined;
   try {
     const { installed } = await ensureSystem(["test"]);
     if (installed.length > 0) say(`installed ${installed.join(", ")}`);
-    rig = await startSharedRig({ a: {}, b: {} });
-    await demo(rig);
-    step(
-      `Done in ${((performance.now() - started) / 1000).toFixed(1)} s. Both nodes are stopped and removed.`,
-    );
+    control = await startControlRig({ a: { agent: { args: ["--max-bandwidth", BANDWIDTH] } }, b: {} });
+    await demo(control, screen);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    step(`Done in ${seconds} s. Both nodes are stopped and removed.`);
     return 0;
   } catch (error) {
     process.stderr.write(`\ndemo failed: ${describeError(error)}\n`);
     return 1;
   } finally {
-    await rig?.cleanup.run();
+    await control?.rig.cleanup.run();
   }
 }
 
