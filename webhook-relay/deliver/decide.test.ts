@@ -60,6 +60,13 @@ test("pauses differ by a fifth either way", () => {
   );
 });
 
+test("what waits for a person is dead, unless it is kept: then it costs nothing and goes when the way is free", () => {
+  const disable = { kind: "disable", reason: "410", message: "no more" } as const;
+  assert.equal(decide(disable, context()).state, "dead");
+  const kept = decide({ ...disable, keeps: true }, context({ spent: 3 }));
+  assert.deepEqual([kept.state, kept.spent, kept.dueAt, kept.reason], ["pending", 3, NOW, "410"]);
+});
+
 test("what the receiver asks for is kept in full, and is no reason to hurry", () => {
   const asks = (retryAfterMs: number): Outcome => ({ ...FAILED, retryAfterMs });
   assert.equal(decide(asks(3_600_000), context()).dueAt, NOW + 3_600_000);

@@ -190,6 +190,42 @@ test("too much that is due goes as one batch, whatever its groups", async (t) =>
   assert.equal(leases[0].isOverflow, true);
 });
 
+test("too much of one group is not too much, and a group of which something is remembered goes by itself", async (t) => {
+  const store = open(t);
+  const folding: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };
+  const request = { subscription: "one", limit: 1, folding, now: 1000, leaseMs: 100 };
+  const of = (incident: string, count: number, prefix = incident): readonly NewEvent[] =>
+    Array.from({ length: count }, (_, at) =>
+      received(`${prefix}-${at}`, ["one"], { key: incident, intervalMs: 0 }),
+    );
+  await store.accept(of("known", 20), 1000);
+  const [first] = await store.lease(request);
+  assert.ok(first);
+  assert.deepEqual([first.total, first.isOverflow], [20, false]);
+  await store.endAttempt({ ...endOf(first, "delivered"), sinkState: [{ key: "known", value: "x" }] });
+  await store.accept(of("a", 1, "early"), 1000);
+  const [early] = await store.lease(request);
+  assert.ok(early);
+  await store.endAttempt(endOf(early, "pending", { dueAt: 99_000 }));
+  await store.accept(
+    ["a", "b", "c", "d", "e", "f"].flatMap((incident) => of(incident, 3)),
+    1000,
+  );
+  await store.accept(of("known", 1, "again"), 1000);
+  const [storm] = await store.lease(request);
+  assert.ok(storm);
+  assert.deepEqual([storm.total, storm.isOverflow], [18, true]);
+  const [known] = await store.lease(request);
+  assert.ok(known);
+  assert.deepEqual([known.total, known.isOverflow, known.groupKey], [1, false, "known"]);
+  assert.deepEqual(await store.lease(request), []);
+
+  // one that failed stays what it was, also when something older of a group leads it now
+  await store.endAttempt(endOf(storm, "pending", { dueAt: 1000 }));
+  const [again] = await store.lease(request);
+  assert.deepEqual([again?.deliveryId, again?.total, again?.isOverflow], [early.deliveryId, 19, true]);
+});
+
 test("what was under way when the relay ended is sent again and says so", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "relay-store-"));
   const options = {

@@ -97,6 +97,37 @@ test("a Slack subscription is a bot with channel and token, else an incoming web
   assert.match(problemsOf("subscriptions: [{name: a, type: slack}]")[0] ?? "", /urlFile: is required/);
 });
 
+test("what Slack cannot have is told with its path and its value", () => {
+  const bot = "name: a, type: slack, tokenFile: t";
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [
+      `${bot}, channel: "two words"`,
+      /^subscriptions\[0\]\.channel: "two words" is not allowed, must be a channel's id/,
+    ],
+    [`${bot}, channel: "<!here>"`, /channel: "<!here>" is not allowed/],
+    [`${bot}`, /channel: is required: a bot needs channel and tokenFile/],
+    [`${bot}, channel: C1, urlFile: u`, /urlFile: is for an incoming webhook, which needs neither/],
+    [`${bot}, channel: C1, url: "https://x.example"`, /url: is for an incoming webhook/],
+    [`${bot}, channel: C1, apiUrl: "ftp://x"`, /apiUrl: is no address, must begin with https/],
+    [`${bot}, channel: C1, rateLimit: 2/s`, /rateLimit: is more than 1\/s, which Slack does not take/],
+    [`${bot}, channel: C1, format: standard`, /format: unknown field/],
+    ["name: a, type: slack, urlFile: u, apiUrl: 'https://x.example'", /apiUrl: is for a bot/],
+    ["name: a, type: slack, urlFile: u, rateLimit: 90/m", /rateLimit: is more than 1\/s/],
+  ];
+  for (const [fields, expected] of cases) {
+    const problems = problemsOf(`subscriptions: [{${fields}}]`);
+    assert.equal(problems.length, 1, `${fields}: ${problems.join("; ")}`);
+    assert.match(problems[0] ?? "", expected);
+  }
+  for (const channel of ["C0123456789", "#ops", "ops-alerts", "größe"]) {
+    assert.deepEqual(problemsOf(`subscriptions: [{${bot}, channel: "${channel}", rateLimit: 30/m}]`), []);
+  }
+  assert.deepEqual(
+    problemsOf(`subscriptions: [{${bot}, channel: C1, apiUrl: "http://127.0.0.1/api", rateLimit: 9/s}]`),
+    [],
+  );
+});
+
 test("no subscriptions at all are allowed", () => {
   assert.deepEqual(parseSubscriptions("", OPTIONS), []);
   assert.deepEqual(parseSubscriptions("subscriptions: []", OPTIONS), []);
@@ -176,6 +207,8 @@ test("a secret in the wrong place is refused and not repeated", () => {
     `{${base}, urlFile: 'https://x.example/CANARY'}`,
     `{${base}, url: 'https://x.example', secretFiles: [whsec_CANARY]}`,
     "{name: a, type: slack, channel: C1, tokenFile: xoxb-CANARY}",
+    "{name: a, type: slack, channel: xoxb-CANARY, tokenFile: t}",
+    "{name: a, type: slack, channel: C1, tokenFile: t, apiUrl: 'https://hooks.slack.com/services/T0/B0/CANARY'}",
     `{${base}, url: 'https://x.example', proxy: 'http://me:CANARY@proxy.example'}`,
   ];
   for (const text of cases) {
