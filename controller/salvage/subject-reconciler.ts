@@ -18,7 +18,7 @@ import type { Planner } from "./planner.ts";
 import type { RecordBook } from "./record-book.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
 import { recordKeyText, type RecordKey } from "./record-name.ts";
-import { hasEnded } from "./record-state.ts";
+import { hasEnded, isLegacy } from "./record-state.ts";
 import { knownCause } from "./known-cause.ts";
 import { leadingFailure, podsOf, readReference } from "./salvage-subject.ts";
 
@@ -99,7 +99,8 @@ export class SubjectReconciler {
       case "join":
         await this.#join(decision.record, asking, lead, signal);
         onRecord(keyOf(decision.record.metadata), priority);
-        return { kind: "done" };
+        // it may end without helping all of them
+        return { kind: "again", afterMs: REFUSED_RECHECK_MS };
       case "settled":
         onRecord(keyOf(decision.record.metadata), priority);
         return { kind: "again", afterMs: Math.max(1_000, decision.recheckAt - now()) };
@@ -168,6 +169,8 @@ export class SubjectReconciler {
     for (const record of [...book.about(subject), ...book.withDigest(key.content)]) {
       const isSame = recordKeyText(keyOfRecord(record)) === text;
       const isOpen = !hasEnded(record.status) && book.about(subject).includes(record);
+      // history of the original, not yet marked as such
+      if (isLegacy(record)) continue;
       if (isSame || isOpen) records.set(keyOf(record.metadata), record);
     }
     return [...records.values()];
