@@ -17,6 +17,7 @@ import { CachedQuestions } from "./agents/agent-questions.ts";
 import { RpcImportDriver } from "./agents/import-driver.ts";
 import { createClusterView, type ClusterView } from "./cluster-view.ts";
 import type { ControllerConfig } from "./config.ts";
+import { CrdGate } from "./crd-gate.ts";
 import { FailureWatch } from "./detect/failure-watch.ts";
 import { createQueues, Engine } from "./engine.ts";
 import { createEventWatch } from "./event-watch.ts";
@@ -88,6 +89,7 @@ export function createController(options: ControllerOptions): Controller {
     registry,
     failingNow: () => failingNow(failures, view.records.store, clock.now()),
   });
+  const definition = new CrdGate({ api, clock, logger });
   const { webhook } = config;
   const relay =
     webhook === undefined ? undefined : createRelayClient({ ...webhook, now: () => clock.monotonic() });
@@ -100,6 +102,7 @@ export function createController(options: ControllerOptions): Controller {
     term: LeaderTerm,
     lease: { readonly namespace: string; readonly name: string },
   ): Promise<void> {
+    await definition.passed(term.signal);
     await orAbort(view.synced(), term.signal);
     const clusterName = config.clusterName ?? view.namespaces.store.get("kube-system")?.uid ?? "unknown";
     const parts = {
@@ -130,7 +133,8 @@ export function createController(options: ControllerOptions): Controller {
 
   return {
     registry,
-    readiness: () => view.readiness(),
+    readiness: () =>
+      definition.problem === "" ? view.readiness() : { ready: false, reason: definition.problem },
     certificatesChanged: () => clients.renew(),
     async run(signal) {
       const watching = new AbortController();

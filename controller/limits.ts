@@ -49,6 +49,8 @@ export const RECORD_PODS_MAX = 20;
 export const RECORD_MESSAGE_MAX_CHARS = 1024;
 /** Records in the phase Refused that are kept; past it one event sums up. */
 export const REFUSED_RECORDS_MAX = 1_000;
+/** Pause before another look at a definition of SalvageRecord that does not fit. */
+export const CRD_RECHECK_MS = 10_000;
 /** Progress is written to a record at most so often. */
 export const PROGRESS_WRITE_INTERVAL_MS = 2_000;
 /** A record that does not move for so long ends in Failed. */

@@ -36,6 +36,11 @@ export function checkCrd(raw: unknown): CrdCheck {
   return { kind: "current" };
 }
 
-function older(message: string): CrdCheck {
+/** What to say where there is none. */
+export function missingCrd(): Extract<CrdCheck, { readonly kind: "older" }> {
+  return older(`the definition ${CRD_NAME} is not installed`);
+}
+
+function older(message: string): Extract<CrdCheck, { readonly kind: "older" }> {
   return { kind: "older", message: `${message}: ${CRD_APPLY_COMMAND}` };
 }

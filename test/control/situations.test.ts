@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { SALVAGE_RECORDS } from "../../controller/kube/resources.ts";
 import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import { imageStatus } from "../harness/cri.ts";
 import { readMetric } from "../harness/agent-metrics.ts";
@@ -9,7 +8,6 @@ import { loadImage } from "../harness/load-image.ts";
 import { uniqueImage } from "../harness/unique-image.ts";
 import { waitFor } from "../harness/wait.ts";
 import { startControlRig, type ControlRig } from "./control-rig.ts";
-import { orderManifest } from "./objects.ts";
 
 const ASKS = { "tote.dev/auto-salvage": "true" };
 
@@ -142,21 +140,5 @@ describe("what pods and people meet with", () => {
     await control.createNamespace("full");
     await control.createPod({ name: "web", namespace: "full", node: "b", image: name, annotations: ASKS });
     assert.equal((await ended("full")).reason, "InsufficientRoom");
-  });
-
-  test("records of the original tote are history, and are reaped in time", async () => {
-    await control.createNamespace("legacy");
-    const digest = `sha256:${"a".repeat(64)}`;
-    const spec = { digest, imageRef: "nginx:1.25", podName: "web", sourceNode: "a", targetNode: "b" };
-    for (let at = 0; at < 200; at += 1) {
-      await control.create(SALVAGE_RECORDS, orderManifest(`old-${at}`, "legacy", spec));
-    }
-    await waitFor("all to be completed", async () => {
-      const records = await control.records("legacy");
-      return records.every(({ status }) => status.phase === "Completed" && status.reason === "Legacy");
-    });
-    await control.controller.stop();
-    await control.startController(["--salvagerecord-ttl", "1s"]);
-    await waitFor("all to be gone", async () => (await control.records("legacy")).length === 0);
   });
 });
