@@ -23,8 +23,9 @@ import { createQueues, Engine } from "./engine.ts";
 import { createEventWatch } from "./event-watch.ts";
 import { ApiClient } from "./kube/api-client.ts";
 import { SERVICE_ACCOUNT_DIRECTORY, type KubeConnection } from "./kube/kube-config.ts";
+import { leadAlone } from "./kube/lead-alone.ts";
 import { LeaderElector } from "./kube/leader-elector.ts";
-import { RunningTerm, type LeaderTerm } from "./kube/leader-term.ts";
+import type { LeaderTerm } from "./kube/leader-term.ts";
 import { createKubeMetrics } from "./kube/metrics.ts";
 import { failingNow } from "./report/failing-now.ts";
 import { createControllerMetrics } from "./report/metrics.ts";
@@ -198,25 +199,6 @@ function follow(
       if (node !== undefined) questions.forget(node);
     }),
   );
-}
-
-/** Leads without an election. */
-async function leadAlone(
-  lead: (term: LeaderTerm) => Promise<void>,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  const term = new RunningTerm({ epoch: 1, clock, until: Number.POSITIVE_INFINITY });
-  const onAbort = (): void => term.end(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    await lead(term);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 /** The namespace of the pod that this process runs in; undefined outside of a cluster. */

@@ -32,7 +32,7 @@ export function takenLease(before: Lease | undefined, claim: Claim): LeaseSpec {
     acquireTime: time,
     renewTime: time,
     leaseTransitions: Math.max(
-      before === undefined ? firstTransition(claim.now) : (before.spec?.leaseTransitions ?? 0) + 1,
+      before === undefined ? termByTime(claim.now) : (before.spec?.leaseTransitions ?? 0) + 1,
       claim.lastTransition + 1,
     ),
   };
@@ -53,9 +53,12 @@ export function releasedLease(held: LeaseSpec, now: number): LeaseSpec {
 const TRANSITIONS_FROM = Date.parse("2024-01-01T00:00:00Z");
 
 /**
- * The number of the first term of a new lease: seconds since 2024. Were it 0, then somebody who deletes the lease would
- * lock its next holder out, since agents refuse orders of a term smaller than one that they have seen.
+ * The number of a term that no lease says anything about: seconds since 2024. Were it 0 for a new lease, then somebody who
+ * deletes the lease would lock its next holder out, since agents refuse orders of a term smaller than one that they have
+ * seen. Whoever leads without a lease is numbered so at each start.
+ *
+ * @param now milliseconds since 1970
  */
-function firstTransition(now: number): number {
+export function termByTime(now: number): number {
   return Math.max(0, Math.floor((now - TRANSITIONS_FROM) / 1000));
 }
