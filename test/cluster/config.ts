@@ -10,11 +10,13 @@ export interface ClusterConfig {
   readonly cache: string;
   /** KUBECONFIG: an existing cluster, for suites that need no access to nodes */
   readonly kubeconfig: string | undefined;
+  /** TOTE_TEST_API_SERVER: what the control tests run against, "memory" (default) or "real" */
+  readonly apiServer: "memory" | "real";
   /** PATH */
   readonly path: string;
 }
 
-/** Reads the cluster's configuration. */
+/** Reads the cluster's configuration; throws RangeError for a value that is not allowed. */
 export function clusterConfig(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): ClusterConfig {
@@ -28,6 +30,12 @@ export function clusterConfig(
     ),
     cache: harnessConfig(environment).cache,
     kubeconfig: given("KUBECONFIG"),
+    apiServer: apiServer(given("TOTE_TEST_API_SERVER")),
     path: given("PATH") ?? "",
   };
+}
+
+function apiServer(value: string | undefined): ClusterConfig["apiServer"] {
+  if (value === undefined || value === "memory" || value === "real") return value ?? "memory";
+  throw new RangeError(`cannot use TOTE_TEST_API_SERVER "${value}": use memory or real`);
 }

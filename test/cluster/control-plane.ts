@@ -1,19 +1,19 @@
 import { join } from "node:path";
 
-import { waitFor } from "../harness/wait.ts";
+import { waitForApi } from "./api-readiness.ts";
 import { apiServerArguments, etcdArguments, writeApiServerFiles } from "./api-server-files.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
-import { writeKubeconfig, type KubeAccess } from "./kubeconfig.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
 import type { ClusterLayout } from "./layout.ts";
 import type { Machine } from "./network.ts";
 import { logTail, readRecord, startRecorded, stopRecorded } from "./recorded-process.ts";
 
-/** etcd, kube-apiserver, kube-controller-manager and kube-scheduler. */
-export const CONTROL_PLANE = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const;
+/** Where the API server listens. */
 export const API_PORT = 6443;
 
+/** without which there is no API */
+const STORES = ["etcd", "kube-apiserver"] as const;
 const etcdUrl = "http://127.0.0.1:2379";
-const readyTimeoutMs = 120_000;
 const MASTERS = ["system:masters"];
 
 /** What startControlPlane needs. */
@@ -55,7 +55,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<s
     ]),
   });
   startApiServer(options);
-  await waitForApi(layout, { server, ca: files.ca, token: files.tokens.get("admin") ?? "" }, signal);
+  await waitForApi(
+    { server, ca: files.ca, token: files.tokens.get("admin") ?? "" },
+    {
+      ended: () => STORES.find((name) => readRecord(layout, name) === undefined),
+      logs: () => STORES.map((name) => `--- ${name}\n${logTail(layout, name)}`).join("\n"),
+      signal,
+    },
+  );
   startRecorded({
     layout,
     name: "kube-controller-manager",
@@ -106,38 +113,6 @@ export async function stopApiServer(layout: ClusterLayout): Promise<void> {
 /** Where a user's kubeconfig is. */
 export function kubeconfigPath(layout: ClusterLayout, user: string): string {
   return join(layout.data, "kube", `${user.replaceAll(":", "-")}.kubeconfig`);
-}
-
-async function waitForApi(
-  layout: ClusterLayout,
-  access: KubeAccess,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { Agent, fetch } = await import("undici");
-  const dispatcher = new Agent({ connect: { ca: access.ca } });
-  try {
-    await waitFor(
-      `${access.server}/readyz`,
-      async () => {
-        const answer = await fetch(`${access.server}/readyz`, {
-          dispatcher,
-          headers: { authorization: `Bearer ${access.token}` },
-          signal: AbortSignal.timeout(5000),
-        });
-        await answer.body?.cancel();
-        return answer.ok;
-      },
-      { timeoutMs: readyTimeoutMs, intervalMs: 200, signal },
-    );
-  } catch (error) {
-    const ended = CONTROL_PLANE.filter((name) => readRecord(layout, name) === undefined);
-    const logs = ["etcd", "kube-apiserver"].map((name) => `--- ${name}\n${logTail(layout, name)}`).join("\n");
-    throw new Error(`the API server did not come up (not running: ${ended.join(", ")}):\n${logs}`, {
-      cause: error,
-    });
-  } finally {
-    await dispatcher.close();
-  }
 }
 
 function inMachine(machine: Machine, program: string, args: readonly string[]): [string, ...string[]] {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -108,7 +108,26 @@ async function unpackSource(scratch: string, root: string, options: KubernetesBu
   });
   await mkdir(join(root, ".."), { recursive: true });
   await rm(root, { recursive: true, force: true });
+  await mendReflection(scratch, half, options);
   await rename(half, root);
+}
+
+/**
+ * Replaces a vendored library that reads the insides of Go's maps as they were before Go 1.18: with it the API server
+ * crashes at the first custom resource that has labels (modern-go/reflect2, release notes of 1.0.2).
+ */
+async function mendReflection(scratch: string, root: string, options: KubernetesBuildOptions): Promise<void> {
+  const folder = join(scratch, "reflect2");
+  await mkdir(folder, { recursive: true });
+  const apt = await privateApt({ suite, scratch: folder, signal: options.signal });
+  await apt.get("download", "golang-github-modern-go-reflect2-dev");
+  const archive = (await readdir(folder)).find((name) => name.endsWith(".deb"));
+  if (archive === undefined) throw new Error(`apt-get download left no package of reflect2 in ${folder}`);
+  await run("dpkg", ["-x", join(folder, archive), folder], { signal: options.signal });
+  const library = join("github.com", "modern-go", "reflect2");
+  const vendored = join(root, "vendor", library);
+  await rm(vendored, { recursive: true, force: true });
+  await cp(join(folder, "usr", "share", "gocode", "src", library), vendored, { recursive: true });
 }
 
 /** What hack/lib/version.sh reads instead of asking git. */

@@ -21,6 +21,16 @@ import { recordOf } from "./recorded-process.ts";
 import { isOwned, readState } from "./state.ts";
 
 const SUITES = fileURLToPath(new URL("suites/", import.meta.url));
+const CONTROL = fileURLToPath(new URL("../control/", import.meta.url));
+/** the tests of the controller that need no faults of the API server: unchanged, with a real one each */
+const CONTROL_TESTS = [
+  "straight-path.test.ts",
+  "situations.test.ts",
+  "authorisation.test.ts",
+  "orders.test.ts",
+  "corrupt.test.ts",
+  "stops.test.ts",
+] as const;
 /** where the logs of all components are after a failure */
 const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
 const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
@@ -32,13 +42,22 @@ function say(line: string): void {
   process.stderr.write(`${seconds} s  ${line}\n`);
 }
 
-async function suites(names: readonly string[]): Promise<readonly string[]> {
-  const all: string[] = [];
-  for await (const file of glob(join(SUITES, "*.suite.ts"))) all.push(file);
-  const wanted = all.filter((file) => names.length === 0 || names.includes(basename(file, ".suite.ts")));
-  const unknown = names.find((name) => !all.some((file) => basename(file, ".suite.ts") === name));
-  if (unknown !== undefined) throw new RangeError(`no suite "${unknown}" in ${SUITES}`);
-  return wanted.toSorted();
+/** Files by the names of suites. */
+async function allSuites(): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>([
+    ["control", CONTROL_TESTS.map((name) => join(CONTROL, name))],
+  ]);
+  for await (const file of glob(join(SUITES, "*.suite.ts"))) found.set(basename(file, ".suite.ts"), [file]);
+  return found;
+}
+
+function choose(all: ReadonlyMap<string, readonly string[]>, names: readonly string[]): readonly string[] {
+  return (names.length === 0 ? [...all.keys()].toSorted() : names).flatMap((name) => {
+    const files = all.get(name);
+    if (files === undefined)
+      throw new RangeError(`no suite "${name}": there are ${[...all.keys()].join(", ")}`);
+    return files;
+  });
 }
 
 /** Runs the suites; answers node's exit code. */
@@ -67,7 +86,7 @@ async function main(args: readonly string[]): Promise<number> {
       stop.abort();
     });
   }
-  const files = await suites(args);
+  const files = choose(await allSuites(), args);
   const config = clusterConfig();
   if (config.kubeconfig !== undefined && args.length === 0) {
     say(`KUBECONFIG is set, and is used by suites that need no nodes; others make a cluster of their own`);
@@ -90,7 +109,7 @@ async function main(args: readonly string[]): Promise<number> {
         signal: stop.signal,
       });
     }
-    say(`suites: ${files.map((file) => basename(file, ".suite.ts")).join(", ")}`);
+    say(`suites: ${files.map((file) => basename(file, ".ts")).join(", ")}`);
     const result = await runSuites(files, stop.signal);
     if (code === 0) code = result;
   } catch (error) {

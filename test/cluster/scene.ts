@@ -97,6 +97,19 @@ export async function openScene(
     }
     return found.sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
   }
+  async function describeNamespace(namespace: string): Promise<unknown> {
+    try {
+      return {
+        pods: await pods(namespace),
+        events: (await events(namespace)).map(
+          ({ about, reason, message }) => `${about} ${reason}: ${message}`,
+        ),
+        records: (await records(namespace)).map(({ metadata, status }) => ({ name: metadata.name, status })),
+      };
+    } catch (error) {
+      return `the API server does not answer: ${String(error)}`;
+    }
+  }
   async function inNamespace<T>(
     namespace: string,
     what: string,
@@ -106,13 +119,7 @@ export async function openScene(
     try {
       return await waitFor(what, check, { timeoutMs, intervalMs: pollMs });
     } catch (error) {
-      const seen = {
-        pods: await pods(namespace),
-        events: (await events(namespace)).map(
-          ({ about, reason, message }) => `${about} ${reason}: ${message}`,
-        ),
-        records: (await records(namespace)).map(({ metadata, status }) => ({ name: metadata.name, status })),
-      };
+      const seen = await describeNamespace(namespace);
       const log = tote.controller.logs().split("\n").slice(-80).join("\n");
       throw new Error(`${what}: ${JSON.stringify(seen, undefined, 1)}\ncontroller:\n${log}`, {
         cause: error,

@@ -1,8 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-import { parse } from "yaml";
 
 import { ROLES } from "../../lib/roles.ts";
 import { asObject, asText } from "../../controller/objects/json.ts";
@@ -18,13 +15,11 @@ import { API_PORT } from "./control-plane.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { ADDRESSES } from "./layout.ts";
+import { installDefinition, rightsManifests, TOTE_NAMESPACE } from "./tote-rights.ts";
 
-/** Where tote lives in the cluster, and the name of its service account. */
-export const TOTE_NAMESPACE = "tote";
+/** name of tote's service account */
 const ACCOUNT = "tote";
 const TOKEN_SECONDS = 86_400;
-
-const CHART = fileURLToPath(new URL("../../charts/tote/", import.meta.url));
 
 /** Agents, controller and relay as processes, against a real cluster. */
 export interface Tote {
@@ -40,34 +35,14 @@ export interface Tote {
   restartController(args?: readonly string[]): Promise<void>;
 }
 
-/** Installs the definition and the controller's rights: what the chart says, and nothing more. */
+/** Installs the definition, the service account and its rights. */
 export async function installTote(kubectl: Kubectl): Promise<void> {
-  await kubectl(["apply", "-f", join(CHART, "crds")]);
-  await kubectl(["wait", "--for=condition=Established", "crd/salvagerecords.tote.dev", "--timeout=60s"]);
-  const rbac = "rbac.authorization.k8s.io/v1";
-  const group = "rbac.authorization.k8s.io";
-  const metadata = { name: "tote-controller" };
-  const local = { ...metadata, namespace: TOTE_NAMESPACE };
-  const subjects = [{ kind: "ServiceAccount", name: ACCOUNT, namespace: TOTE_NAMESPACE }];
+  await installDefinition(kubectl);
+  const account = { name: ACCOUNT, namespace: TOTE_NAMESPACE };
   await kubectl.apply(
     { apiVersion: "v1", kind: "Namespace", metadata: { name: TOTE_NAMESPACE } },
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: ACCOUNT, namespace: TOTE_NAMESPACE } },
-    { apiVersion: rbac, kind: "ClusterRole", metadata, rules: await rules("cluster-role.yaml") },
-    { apiVersion: rbac, kind: "Role", metadata: local, rules: await rules("role.yaml") },
-    {
-      apiVersion: rbac,
-      kind: "ClusterRoleBinding",
-      metadata,
-      subjects,
-      roleRef: { apiGroup: group, kind: "ClusterRole", name: metadata.name },
-    },
-    {
-      apiVersion: rbac,
-      kind: "RoleBinding",
-      metadata: local,
-      subjects,
-      roleRef: { apiGroup: group, kind: "Role", name: metadata.name },
-    },
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: account },
+    ...(await rightsManifests([{ kind: "ServiceAccount", ...account }])),
   );
 }
 
@@ -153,9 +128,4 @@ export async function startTote(
       controller = await start(args);
     },
   };
-}
-
-async function rules(file: string): Promise<unknown> {
-  const parsed: unknown = parse(await readFile(join(CHART, "files", file), "utf8"));
-  return parsed;
 }

@@ -6,6 +6,8 @@ import { parse } from "yaml";
 
 import type { ApiClient } from "../../controller/kube/api-client.ts";
 import { asObject } from "../../controller/objects/json.ts";
+import { clusterConfig } from "../cluster/config.ts";
+import { startRealControlCluster } from "../cluster/real-control-cluster.ts";
 import { createApiServer, parseObject } from "../harness/apiserver/server.ts";
 import type { ApiServer, PolicyRule } from "../harness/apiserver/types.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
@@ -28,7 +30,7 @@ export interface ControlCluster {
   readonly server: ApiServer;
 }
 
-/** Starts an API server in memory. A cluster with a real one differs in URL and credentials alone. */
+/** Starts an API server, in memory unless TOTE_TEST_API_SERVER says otherwise; a real one takes no options but `others`. */
 export async function startCluster(
   cleanup: Cleanup,
   options: {
@@ -41,6 +43,15 @@ export async function startCluster(
   } = {},
 ): Promise<ControlCluster> {
   const { tls = false, others = [], bookmarkIntervalMs = 60_000 } = options;
+  if (clusterConfig().apiServer === "real") {
+    const real = await startRealControlCluster(cleanup, [SERVICE_ACCOUNT, ...others]);
+    return {
+      ...real,
+      get server(): ApiServer {
+        throw new Error("this test needs the API server in memory: a real one has no faults on demand");
+      },
+    };
+  }
   const crd = parseObject(
     JSON.stringify(parse(await readFile(join(CHART, "crds/salvagerecords.yaml"), "utf8"))),
   );
