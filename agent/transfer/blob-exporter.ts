@@ -104,6 +104,7 @@ export class BlobExporter {
       // looked up once it is in the lease: from here on it stays
       const info = await this.#containerd.content.info(digest, { signal });
       if (info === undefined) throw await this.#missing(digest, signal);
+      this.#sessions.learn(session.key, info);
       if (offset > info.size) {
         throw new ConnectError(
           `offset is ${offset}, the blob ${digest} has ${info.size} bytes`,

@@ -79,6 +79,23 @@ test("streams of one grant share a lease, which stays until the last of them has
   assert.equal(leases.held.size, 0);
 });
 
+test("what the labels of a kept blob refer to is kept with it, and not put into the lease again", async () => {
+  const { leases, sessions } = rig();
+  const reference = (child: string) => ({ "containerd.io/gc.ref.content.l.0": child });
+  await sessions.open("grant", IMAGE, IMAGE, never);
+  sessions.learn("grant", { digest: "sha256:other", labels: reference("sha256:dd") });
+  sessions.learn("other grant", { digest: IMAGE, labels: reference("sha256:dd") });
+  const others = { "containerd.io/uncompressed": "sha256:ee", "containerd.io/gc.ref.contents": "sha256:ff" };
+  sessions.learn("grant", { digest: IMAGE, labels: { ...reference(LAYER), ...others } });
+  await sessions.open("grant", IMAGE, LAYER, never);
+  assert.deepEqual(onlyLease(leases), [IMAGE]);
+  sessions.learn("grant", { digest: LAYER, labels: { "containerd.io/gc.ref.content": "sha256:cc" } });
+  for (const digest of ["sha256:cc", "sha256:dd", "sha256:ee", "sha256:ff"]) {
+    await sessions.open("grant", IMAGE, digest, never);
+  }
+  assert.deepEqual(onlyLease(leases), [IMAGE, "sha256:dd", "sha256:ee", "sha256:ff"]);
+});
+
 test("grants do not share a lease", async () => {
   const { clock, leases, sessions } = rig();
   const close = await sessions.open("one", IMAGE, IMAGE, never);

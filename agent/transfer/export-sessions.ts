@@ -2,20 +2,22 @@ import { randomUUID } from "node:crypto";
 
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Containerd } from "../containerd/types.ts";
+import type { BlobInfo, Containerd } from "../containerd/types.ts";
 import { EXPORT_IDLE_MS, RESUME_TTL_MS } from "../limits.ts";
 import { leaseLabels } from "./import-leases.ts";
 
 /** Leases of exports start so. */
 const LEASE_PREFIX = "tote-export-";
+/** Labels by which one blob keeps others, alone or with a suffix (containerd's docs/garbage-collection.md). */
+const REFERENCE = /^containerd\.io\/gc\.ref\.content(?:[./]|$)/;
 
 interface Session {
   readonly lease: string;
   /** set while the lease is being made, so that others wait for it */
   readonly ready: Promise<void>;
   readonly startedAt: number;
-  /** blobs in the lease on their own */
-  readonly blobs: Set<string>;
+  /** blobs that the lease keeps: on their own, or because labels of a blob that it keeps refer to them */
+  readonly kept: Set<string>;
   streams: number;
   idle: AbortController | undefined;
 }
@@ -74,13 +76,13 @@ export class ExportSessions {
     };
     try {
       await session.ready;
-      if (!session.blobs.has(blobDigest)) {
+      if (!session.kept.has(blobDigest)) {
         await this.#containerd.leases.addResource(
           session.lease,
           { id: blobDigest, type: "content" },
           { signal },
         );
-        session.blobs.add(blobDigest);
+        session.kept.add(blobDigest);
       }
       return close;
     } catch (error) {
@@ -89,6 +91,16 @@ export class ExportSessions {
       if (!signal.aborted && this.#sessions.get(key) === session) this.#sessions.delete(key);
       throw error;
     }
+  }
+
+  /**
+   * Takes note of a blob's labels: what they refer to is kept with it, and need not be put into the lease on its own,
+   * which for each layer of an image is a transaction of containerd's database.
+   */
+  learn(key: string, { digest, labels }: Pick<BlobInfo, "digest" | "labels">): void {
+    const kept = this.#sessions.get(key)?.kept;
+    if (kept?.has(digest) !== true) return;
+    for (const [label, child] of Object.entries(labels)) if (REFERENCE.test(label)) kept.add(child);
   }
 
   /** Removes leases that an agent before this one left. Call before the first stream. */
@@ -118,7 +130,7 @@ export class ExportSessions {
       lease,
       ready: this.#takeLease(lease, imageDigest),
       startedAt: this.#clock.monotonic(),
-      blobs: new Set([imageDigest]),
+      kept: new Set([imageDigest]),
       streams: 0,
       idle: undefined,
     };
