@@ -31,6 +31,7 @@ import { RecordBook } from "./salvage/record-book.ts";
 import { RecordKeeper } from "./salvage/record-keeper.ts";
 import { RecordReconciler } from "./salvage/record-reconciler.ts";
 import { hasEnded, isReapable } from "./salvage/record-state.ts";
+import { StallWatch } from "./salvage/stall-watch.ts";
 import { SubjectReconciler } from "./salvage/subject-reconciler.ts";
 import { TransferSlots } from "./salvage/transfer-slots.ts";
 import { TransferStarter } from "./salvage/transfer-starter.ts";
@@ -140,13 +141,14 @@ export class Engine {
     });
     const slots = new TransferSlots({
       limits: transferLimits(config.maxConcurrentSalvages),
-      onFree: (key) => queues.records.add(key),
+      onFree: (key, priority) => queues.records.add(key, priority),
     });
     const transfers = new Transfers({
       driver,
       keeper,
       questions,
       now,
+      monotonic: () => clock.monotonic(),
       random,
       logger: logger.child("transfer"),
       again: (key, afterMs) => queues.records.addAfter(key, afterMs),
@@ -182,7 +184,7 @@ export class Engine {
       driver,
       questions,
       recovery: new Recovery({ api, pods: view.pods.store, failures, keeper, now }),
-      now,
+      stalls: new StallWatch({ now, monotonic: () => clock.monotonic() }),
     });
     this.#outbox = new Outbox({
       api,

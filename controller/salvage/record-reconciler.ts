@@ -4,7 +4,7 @@ import { subjectOf, type ClusterView } from "../cluster-view.ts";
 import { dispositionOf } from "../detect/disposition.ts";
 import type { FailingContainer, FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
-import type { OptIn } from "../detect/opt-in.ts";
+import { PRIORITIES, priorityOf, type OptIn, type Priority } from "../detect/opt-in.ts";
 import type { Outcome } from "../kube/workers.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
@@ -17,10 +17,11 @@ import type { ImageFinder } from "./image-finder.ts";
 import type { FailedReason, RefusedReason } from "./reasons.ts";
 import type { RecordBook } from "./record-book.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
-import { hasEnded, isLegacy, isOrder, isStalled } from "./record-state.ts";
+import { hasEnded, isLegacy, isOrder } from "./record-state.ts";
 import { RecordStateError } from "./apply-change.ts";
 import type { FirstStatus } from "./first-status.ts";
 import { leadingFailure } from "./salvage-subject.ts";
+import type { StallWatch } from "./stall-watch.ts";
 import type { TransferStarter } from "./transfer-starter.ts";
 import type { Transfers } from "./transfers.ts";
 
@@ -42,7 +43,7 @@ export interface RecordReconcilerOptions {
   readonly driver: ImportDriver;
   readonly questions: AgentQuestions;
   readonly recovery: Recovery;
-  readonly now: () => number;
+  readonly stalls: StallWatch;
 }
 
 /** Whether a salvage is still wanted. */
@@ -70,10 +71,12 @@ export class RecordReconciler {
 
   /** @param key "namespace/name" */
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
-    const { book, transfers } = this.#options;
+    const { book, transfers, stalls, starter } = this.#options;
     const record = book.get(key);
     if (record === undefined || record.metadata.isDeleting) {
       transfers.stop(key, "Cancelled", "the record was deleted");
+      stalls.forget(key);
+      starter.settled(key);
       return { kind: "done" };
     }
     try {
@@ -82,24 +85,27 @@ export class RecordReconciler {
       // the record has moved on meanwhile: it is looked at again as it is now
       if (error instanceof RecordStateError) return { kind: "retry", error };
       throw error;
+    } finally {
+      starter.settled(key);
     }
   }
 
   async #step(key: string, record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
-    const { book, keeper, transfers, recovery, firstStatus, now, starter } = this.#options;
+    const { book, keeper, transfers, recovery, firstStatus, stalls, starter } = this.#options;
     if (isLegacy(record)) {
       await book.setStatus(record, legacyStatus(record), signal);
       return { kind: "done" };
     }
     if (hasEnded(record.status)) {
       transfers.forget(key);
+      stalls.forget(key);
       return await recovery.step(record, signal);
     }
     if (record.status.phase === undefined) {
       await keeper.change(record, await firstStatus.of(record, signal), signal);
       return { kind: "again", afterMs: 0 };
     }
-    if (isStalled(record, now()))
+    if (stalls.isStalled(record))
       return await this.#end(record, "Stalled", "nothing has moved for 30 minutes", signal);
     const wanted = await this.#wanted(record, signal);
     // a transfer that was begun may be why they run: it is finished, so that the record tells the truth
@@ -123,7 +129,7 @@ export class RecordReconciler {
     }
     if (record.status.plan === undefined) return await this.#plan(record, signal);
     if (transfers.isRunning(key)) return { kind: "again", afterMs: TRANSFER_CHECK_MS };
-    return await starter.start(record, record.status.plan, signal);
+    return await starter.start(record, record.status.plan, await this.#priority(record, signal), signal);
   }
 
   async #end(
@@ -258,6 +264,18 @@ export class RecordReconciler {
       if (last.allowed) return last;
     }
     return last ?? { allowed: false, reason: "WorkloadNotOptedIn", message: "no pod asks for it" };
+  }
+
+  /** That of the most urgent pod that has asked for help. */
+  async #priority(record: SalvageRecord, signal: AbortSignal): Promise<Priority> {
+    if (isOrder(record)) return "normal";
+    const asked = new Set<Priority>();
+    for (const pod of new Set(this.#failing(record).map((container) => container.pod))) {
+      const { optIn, owners } = await this.#options.optIn.ofPod(pod, signal);
+      if (optIn.allowed) asked.add(priorityOf(pod.annotations, owners));
+      if (asked.has("high")) break;
+    }
+    return PRIORITIES.find((priority) => asked.has(priority)) ?? "normal";
   }
 
   #failing(record: SalvageRecord): readonly FailingContainer[] {

@@ -1,4 +1,5 @@
 import { isDigest } from "../../lib/digest.ts";
+import type { Priority } from "../kube/ready-keys.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { Outcome } from "../kube/workers.ts";
 import type { SalvagePlan, SalvageRecord } from "../objects/salvage-record.ts";
@@ -30,7 +31,12 @@ export class TransferStarter {
   }
 
   /** Starts, or has the record wait for its turn. Digest, names and target are those of the plan and nothing else. */
-  async start(record: SalvageRecord, plan: SalvagePlan, signal: AbortSignal): Promise<Outcome> {
+  async start(
+    record: SalvageRecord,
+    plan: SalvagePlan,
+    priority: Priority,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const { finder, keeper, slots, transfers, epoch } = this.#options;
     const key = keyOf(record.metadata);
     const pause = transfers.pauseOf(key);
@@ -43,15 +49,15 @@ export class TransferStarter {
         signal,
       );
     }
-    if (slots.objection(plan.targetNode) !== undefined) {
-      slots.wait(key);
+    if (slots.objection(key, plan.targetNode) !== undefined) {
+      slots.wait(key, plan.targetNode, priority);
       return { kind: "done" };
     }
     const found = await finder.locate(plan.targetNode, plan.digest, signal);
     const isHere = found.onTarget?.isRunnable === true;
     const choice = this.#choose(key, found);
     if (choice.kind === "busy" && !isHere) {
-      slots.wait(key);
+      slots.wait(key, plan.targetNode, priority);
       return { kind: "done" };
     }
     if (choice.kind === "none" && !isHere) {
@@ -61,8 +67,8 @@ export class TransferStarter {
       return { kind: "again", afterMs: NO_SOURCE_PAUSE_MS };
     }
     // looking took a while, another may have been faster
-    if (slots.objection(plan.targetNode) !== undefined) {
-      slots.wait(key);
+    if (slots.objection(key, plan.targetNode) !== undefined) {
+      slots.wait(key, plan.targetNode, priority);
       return { kind: "done" };
     }
     const sources = isHere || choice.kind !== "sources" ? [] : choice.sources;
@@ -81,6 +87,11 @@ export class TransferStarter {
       throw error;
     }
     return { kind: "again", afterMs: 10_000 };
+  }
+
+  /** A record has been looked at: if it had been offered a place and did not take it, another may. */
+  settled(key: string): void {
+    this.#options.slots.settled(key);
   }
 
   #choose(key: string, found: FoundImage): SourceChoice {

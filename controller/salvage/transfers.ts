@@ -29,7 +29,7 @@ interface Attempts {
   failures: number;
   /** sources that failed, with the reason: those that may work again, and those that have not got it */
   readonly excluded: Readonly<Record<Exclusion, Map<string, string>>>;
-  /** milliseconds since 1970 before which there is no other */
+  /** monotonic milliseconds before which there is no other */
   notBefore: number;
 }
 
@@ -38,7 +38,10 @@ export interface TransfersOptions {
   readonly driver: ImportDriver;
   readonly keeper: RecordKeeper;
   readonly questions: AgentQuestions;
+  /** milliseconds since 1970 */
   readonly now: () => number;
+  /** milliseconds of a clock that is never set */
+  readonly monotonic: () => number;
   /** 0 to 1 */
   readonly random: () => number;
   readonly logger: Logger;
@@ -76,7 +79,7 @@ export class Transfers {
 
   /** Milliseconds until there may be another attempt, 0 when there may be one now. */
   pauseOf(key: string): number {
-    return Math.max(0, (this.#attempts.get(key)?.notBefore ?? 0) - this.#options.now());
+    return Math.max(0, (this.#attempts.get(key)?.notBefore ?? 0) - this.#options.monotonic());
   }
 
   /** Starts a transfer; the slot is given back when it has ended. The record must be in the phase Transferring. */
@@ -142,7 +145,7 @@ export class Transfers {
   }
 
   async #failed(record: SalvageRecord, { task, stopped }: Running, error: unknown): Promise<void> {
-    const { driver, keeper, logger, signal, random, now } = this.#options;
+    const { driver, keeper, logger, signal, random, monotonic } = this.#options;
     const key = keyOf(record.metadata);
     if (stopped !== undefined) {
       try {
@@ -173,7 +176,7 @@ export class Transfers {
       return;
     }
     logger.warn("transfer failed, it will be tried again", { record: key, pauseMs: pause, error });
-    attempts.notBefore = now() + pause;
+    attempts.notBefore = monotonic() + pause;
     await keeper.change(record, { type: "retry", message }, signal);
   }
 

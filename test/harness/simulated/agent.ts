@@ -17,6 +17,7 @@ import {
   resolveReply,
   resultReply,
   type ImportReply,
+  type NamedImage,
 } from "./replies.ts";
 
 /** A call as it arrived. */
@@ -90,6 +91,11 @@ export class SimulatedAgent implements ReadableNode {
   /** bytes that imports have brought */
   get bytesReceived(): number {
     return this.#bytesReceived;
+  }
+
+  /** What the node has. */
+  get images(): readonly NamedImage[] {
+    return [...this.#images.values()];
   }
 
   /** Bytes of an image that an import under way has stored so far; 0 without one. */
@@ -166,7 +172,7 @@ export class SimulatedAgent implements ReadableNode {
       this.#called("GetNode", "");
       return nodeReply(this.node, this.#imports.size);
     });
-    router.rpc(listImages, () => listReply([...this.#images.values()]));
+    router.rpc(listImages, () => listReply(this.images));
     router.rpc(resolveImage, ({ reference }) => {
       this.#called("ResolveImage", reference);
       const found = this.find(reference);

@@ -11,6 +11,7 @@ import {
   type PodSpec,
 } from "../kubelet/pod-status.ts";
 import type { Fleet } from "./fleet.ts";
+import type { NamedImage } from "./replies.ts";
 
 /** Options of startKubelets. */
 export interface KubeletsOptions {
@@ -21,6 +22,8 @@ export interface KubeletsOptions {
 
 /** The kubelets of a fleet's nodes. */
 export interface Kubelets {
+  /** Says which images the nodes have, as kubelets do now and then: agents are asked less then. */
+  publishImages(): void;
   /** Says whether a node is ready. */
   setReady(node: string, isReady: boolean): void;
   /** What pulls fail with from now on; at first the registry cannot be reached. */
@@ -40,7 +43,10 @@ const ARCHITECTURE = "amd64";
 export function startKubelets({ server, fleet, cleanup }: KubeletsOptions): Kubelets {
   /** by uid of the pod: what it looked like when it was looked at last */
   const marks = new Map<string, string>();
+  /** objects that have been looked at: the server replaces what changes */
+  let looked = new WeakSet<ServedObject>();
   const nodes = new Set(fleet.agents.map(({ node }) => node));
+  const published = new Set<string>();
   let pullError = unreachable;
 
   function setReady(name: string, isReady: boolean): void {
@@ -56,12 +62,15 @@ export function startKubelets({ server, fleet, cleanup }: KubeletsOptions): Kube
           architecture: ARCHITECTURE,
           containerRuntimeVersion: "containerd://1.7.24",
         },
+        images: published.has(name) ? nodeImages(fleet.agent(name).images) : [],
       },
     });
   }
 
   function look(): void {
     for (const object of server.list("pods")) {
+      if (looked.has(object)) continue;
+      looked.add(object);
       const node = asText(fieldAt(object, "spec.nodeName"));
       if (!nodes.has(node)) continue;
       const pod = readPod(object);
@@ -114,14 +123,31 @@ export function startKubelets({ server, fleet, cleanup }: KubeletsOptions): Kube
     },
   });
   return {
+    publishImages() {
+      for (const node of nodes) {
+        published.add(node);
+        setReady(node, true);
+      }
+    },
     setReady,
     failWith(message) {
       pullError = message;
     },
     retry() {
       marks.clear();
+      looked = new WeakSet();
     },
   };
+}
+
+function nodeImages(
+  images: readonly NamedImage[],
+): readonly { readonly names: readonly string[]; readonly sizeBytes: number }[] {
+  return images.map(({ image, names }) => {
+    const tags = [...names];
+    const digests = tags.flatMap((name) => repositoryOf(name) ?? []).map((name) => `${name}@${image.digest}`);
+    return { names: [...digests, ...tags], sizeBytes: image.bytes };
+  });
 }
 
 /** The text of containerd 1.6 for a registry that is down. */
