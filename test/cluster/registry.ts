@@ -4,6 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 import type { Built } from "../harness/image-builder.ts";
+import { attachRegistry } from "../harness/registry.ts";
 import { run } from "../harness/run.ts";
 import { waitFor } from "../harness/wait.ts";
 import { ADDRESSES, type ClusterLayout } from "./layout.ts";
@@ -99,8 +100,8 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
 
   /** Sends what nodes send to the registry to a machine that is not there. */
   async function loseWay(isLost: boolean): Promise<void> {
-    for (const { machine } of nodes) {
-      const neighbour = ["-n", machine.netns, "neigh", "replace", ADDRESSES.registry, "dev", "eth0"];
+    for (const node of nodes) {
+      const neighbour = ["-n", node.machine.netns, "neigh", "replace", ADDRESSES.registry, "dev", "eth0"];
       // an entry that has failed is looked up again
       const state = isLost ? ["lladdr", NOBODY, "nud", "permanent"] : ["nud", "failed"];
       await run("ip", [...neighbour, ...state]);
@@ -111,9 +112,7 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
     node: WorkerNode,
     name: { readonly scheme: "http" | "https"; readonly isKnown: boolean },
   ): Promise<void> {
-    const folder = join(node.containerd.configPath, REGISTRY_HOST);
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, "hosts.toml"), `server = "${name.scheme}://${REGISTRY_HOST}"\n`);
+    await attachRegistry(node.containerd, REGISTRY_HOST, `${name.scheme}://${REGISTRY_HOST}`);
     const known = name.isKnown ? `${ADDRESSES.registry} registry.test\n` : "";
     await writeFile(node.hosts, `127.0.0.1 localhost\n${node.machine.ip} ${node.name}\n${known}`);
     await writeFile(node.resolvConf, name.isKnown ? "" : `nameserver ${ADDRESSES.registry}\n`);
