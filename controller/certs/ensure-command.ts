@@ -22,6 +22,8 @@ const DEFAULT_PARTIES: readonly Party[] = ["controller", "agent", "relay", "webh
 export const ENSURE_FLAGS = defineFlags({
   name: { kind: "string", default: "tote", help: "what the release's objects are called after" },
   namespace: { kind: "string", help: "where the Secrets are; default: the pod's own namespace" },
+  "agent-namespace": { kind: "string", help: "where the agents' Secret is; default: --namespace" },
+  certificates: { kind: "boolean", default: true, help: "false: make the relay's tokens alone" },
   parties: {
     kind: "list",
     choices: PARTIES,
@@ -64,24 +66,27 @@ export async function runEnsureCommand(
     context.printError(`tote certs ${action}: ${parsed.message}\n`);
     return 2;
   }
-  const { name, parties, days, tokens, webhookConfiguration, instance, kubeconfig } = parsed.values;
+  const { name, certificates, days, tokens, webhookConfiguration, instance, kubeconfig } = parsed.values;
+  const parties = certificates ? parsed.values.parties : [];
   const signal = onShutdownSignal();
   const say = (line: string): void => context.print(`${line}\n`);
   try {
     const namespace = parsed.values.namespace ?? (await ownNamespace());
+    const { agentNamespace = namespace } = parsed.values;
     const connection = await loadKubeConnection(sourceOf(kubeconfig, env), systemClock);
     try {
       const userAgent = `tote-certs/${await toteVersion()}`;
       const api = new ApiClient({ connection, clock: systemClock, random: Math.random, userAgent });
       const labels = instance === "" ? {} : { "app.kubernetes.io/instance": instance };
       const store = new SecretStore({ api, namespace, labels, signal });
+      const agentStore = new SecretStore({ api, namespace: agentNamespace, labels, signal });
       if (action === "remove") {
-        await removeSecrets({ store, name, say });
+        await removeSecrets({ store, agentStore, name, say });
         return 0;
       }
-      const wanted = { store, name, namespace, parties, days, tokens, now: context.now, randomBytes, say };
-      const bundle = await ensureSecrets(wanted);
-      if (webhookConfiguration !== "") {
+      const wanted = { store, agentStore, name, namespace, parties, days, tokens, randomBytes, say };
+      const bundle = await ensureSecrets({ ...wanted, now: context.now });
+      if (webhookConfiguration !== "" && bundle !== "") {
         const outcome = await writeWebhookBundle(api, webhookConfiguration, bundle, signal);
         say(`CA in ValidatingWebhookConfiguration ${webhookConfiguration}: ${outcome}`);
       }

@@ -19,6 +19,7 @@ import { SecretStore } from "./secret-store.ts";
 import { writeWebhookBundle } from "./webhook-bundle.ts";
 
 const NAMESPACE = "tote-system";
+const AGENTS = "tote-agents";
 const START = Date.parse("2026-01-31T12:00:00Z");
 const USER = "system:serviceaccount:tote-system:tote-certs";
 const PARTIES: readonly Party[] = ["controller", "agent", "relay", "webhook"];
@@ -43,24 +44,30 @@ void suite("tote certs ensure", () => {
       users: [
         {
           name: USER,
-          rules: { [NAMESPACE]: rules("certs-role.yaml") },
+          rules: { [NAMESPACE]: rules("certs-role.yaml"), [AGENTS]: rules("certs-role.yaml") },
           clusterRules: rules("certs-cluster-role.yaml"),
         },
       ],
     });
-    server.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
+    for (const name of [NAMESPACE, AGENTS]) {
+      server.put({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    }
   });
 
-  async function store(): Promise<SecretStore> {
+  async function store(namespace = NAMESPACE): Promise<SecretStore> {
     const { api } = await kubeClient({ server, cleanup, user: USER });
-    return new SecretStore({ api, namespace: NAMESPACE, labels: {}, signal: SIGNAL });
+    return new SecretStore({ api, namespace, labels: {}, signal: SIGNAL });
   }
 
-  async function ensure(now = START, parties = PARTIES): Promise<readonly string[]> {
+  async function ensure(
+    now = START,
+    { parties = PARTIES, agentNamespace = NAMESPACE } = {},
+  ): Promise<readonly string[]> {
     const said: string[] = [];
     const say = (line: string): void => void said.push(line);
     const wanted = { name: "tote", namespace: NAMESPACE, parties, days: 90, tokens: true };
-    await ensureSecrets({ ...wanted, store: await store(), now: () => now, randomBytes, say });
+    const stores = { store: await store(), agentStore: await store(agentNamespace) };
+    await ensureSecrets({ ...wanted, ...stores, now: () => now, randomBytes, say });
     return said;
   }
 
@@ -142,6 +149,22 @@ void suite("tote certs ensure", () => {
     assert.ok(trusts(after.bundle, between.agent), "and the other way round");
   });
 
+  void test("agents in a namespace of their own have their Secret there, and no other", async () => {
+    await ensure(START, { parties: PARTIES, agentNamespace: AGENTS });
+    const names = (namespace: string) =>
+      server.list("secrets", namespace).map(({ metadata }) => metadata.name);
+    assert.deepEqual(names(AGENTS), ["tote-tls-agent"]);
+    assert.ok(!names(NAMESPACE).includes("tote-tls-agent"));
+  });
+
+  void test("without parties only tokens are made", async () => {
+    await ensure(START, { parties: [], agentNamespace: NAMESPACE });
+    assert.deepEqual(
+      server.list("secrets", NAMESPACE).map(({ metadata }) => metadata.name),
+      ["tote-relay-tokens"],
+    );
+  });
+
   void test("two runs at once agree on one CA", async () => {
     await Promise.all([ensure(), ensure()]);
     const { "ca.crt": bundle = "" } = data("tote-tls-ca");
@@ -174,7 +197,12 @@ void suite("tote certs ensure", () => {
     await ensure();
     const kept = { apiVersion: "v1", kind: "Secret", metadata: { name: "mine", namespace: NAMESPACE } };
     server.put(kept);
-    await removeSecrets({ store: await store(), name: "tote", say: () => undefined });
+    await removeSecrets({
+      store: await store(),
+      agentStore: await store(),
+      name: "tote",
+      say: () => undefined,
+    });
     assert.deepEqual(
       server.list("secrets", NAMESPACE).map(({ metadata }) => metadata.name),
       ["mine"],

@@ -16,6 +16,8 @@ const TOKENS = ["ingest", "read", "admin"];
 /** Which Secrets, and what is in them. */
 export interface EnsureOptions {
   readonly store: SecretStore;
+  /** where the agents' Secret is */
+  readonly agentStore: SecretStore;
   /** of the release's objects; Secrets are called after it */
   readonly name: string;
   readonly namespace: string;
@@ -48,7 +50,7 @@ export function tokenSecret(name: string): string {
 
 /**
  * Looks at every Secret once and makes it what it should be; a second run right after it changes nothing.
- * @returns the CAs that are trusted, PEM
+ * @returns the CAs that are trusted, PEM; "" when no party wants a certificate
  * @throws ApiError; Error when a Secret cannot be used
  */
 export async function ensureSecrets(options: EnsureOptions): Promise<string> {
@@ -65,21 +67,25 @@ export async function ensureSecrets(options: EnsureOptions): Promise<string> {
 /** Removes every Secret that this command may have made. */
 export async function removeSecrets({
   store,
+  agentStore,
   name,
   say,
-}: Pick<EnsureOptions, "store" | "name" | "say">): Promise<void> {
-  const names = [
-    authoritySecret(name),
-    ...PARTIES.map((party) => partySecret(name, party)),
-    tokenSecret(name),
-  ];
-  for (const secret of names) say(`${secret}: ${(await store.remove(secret)) ? "removed" : "not there"}`);
+}: Pick<EnsureOptions, "store" | "agentStore" | "name" | "say">): Promise<void> {
+  const ofParties = PARTIES.map((party) => ({
+    secret: partySecret(name, party),
+    from: party === "agent" ? agentStore : store,
+  }));
+  const others = [authoritySecret(name), tokenSecret(name)].map((secret) => ({ secret, from: store }));
+  for (const { secret, from } of [...ofParties, ...others]) {
+    say(`${secret}: ${(await from.remove(secret)) ? "removed" : "not there"}`);
+  }
 }
 
 async function ensureOnce(options: EnsureOptions): Promise<string> {
+  if (options.tokens) await ensureTokens(options);
+  if (options.parties.length === 0) return "";
   const authorities = await ensureAuthorities(options);
   for (const party of options.parties) await ensureParty(options, party, authorities);
-  if (options.tokens) await ensureTokens(options);
   return authorities.bundle.join("");
 }
 
@@ -94,7 +100,8 @@ async function ensureAuthorities({ store, name, now, say }: EnsureOptions): Prom
 }
 
 async function ensureParty(options: EnsureOptions, party: Party, authorities: Authorities): Promise<void> {
-  const { store, name, days, now, say } = options;
+  const { name, days, now, say } = options;
+  const store = party === "agent" ? options.agentStore : options.store;
   const secret = partySecret(name, party);
   const old = await store.read(secret);
   const wanted = { dnsNames: dnsNames(options, party), days };
