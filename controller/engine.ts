@@ -19,6 +19,7 @@ import { keyOf } from "./kube/resources.ts";
 import { WorkQueue } from "./kube/work-queue.ts";
 import { runWorkers } from "./kube/workers.ts";
 import { Recovery } from "./recover/recovery.ts";
+import { EventSayer } from "./report/event-sayer.ts";
 import type { ControllerMetrics } from "./report/metrics.ts";
 import { Outbox } from "./report/outbox.ts";
 import { Overflow } from "./report/overflow.ts";
@@ -187,15 +188,18 @@ export class Engine {
       stalls: new StallWatch({ now, monotonic: () => clock.monotonic() }),
     });
     this.#outbox = new Outbox({
-      api,
       book,
-      failures,
+      events: new EventSayer({
+        api,
+        book,
+        failures,
+        instance: parts.instance,
+        now,
+        logger: logger.child("outbox"),
+      }),
       relay: parts.relay,
       wanted: config.webhookEvents,
       clusterName: parts.clusterName,
-      instance: parts.instance,
-      now,
-      logger: logger.child("outbox"),
     });
   }
 

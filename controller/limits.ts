@@ -74,3 +74,7 @@ export const NOT_RECOVERED_AT_MS = 120_000;
 
 /** Longest note of a Kubernetes Event, in bytes of UTF-8: a rule of the API server. */
 export const EVENT_NOTE_MAX_BYTES = 1024;
+/** Events about what happened longer ago are not made up for after a change of leader. */
+export const EVENT_MAX_AGE_MS = 10 * 60_000;
+/** How often the Events on pods that still fail are repeated: an API server keeps them for an hour. */
+export const EVENT_REPEAT_MS = 30 * 60_000;

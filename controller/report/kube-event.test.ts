@@ -6,10 +6,11 @@ import type { KubeEvent } from "../kube/objects.ts";
 import type { SalvageRecord, TransitionType } from "../objects/salvage-record.ts";
 import { CHANGES, ORIGIN, record, statusAfter, T0 } from "../testing/records.ts";
 import type { RecordChange } from "../salvage/record-change.ts";
-import { buildKubeEvent, buildOverflowEvent, seriesPatch } from "./kube-event.ts";
+import { buildKubeEvents, buildOverflowEvent, seriesPatch } from "./kube-event.ts";
 
 const { detected, planned, started, salvaged, failed, refused, recovered, notRecovered } = CHANGES;
 const IMAGE = ORIGIN.image;
+const CONTEXT = { instance: "tote-0", hangs: () => false };
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 function of(...changes: readonly RecordChange[]): SalvageRecord {
@@ -19,7 +20,7 @@ function of(...changes: readonly RecordChange[]): SalvageRecord {
 function eventOf(from: SalvageRecord, type: TransitionType): KubeEvent | undefined {
   const transition = from.status.transitions?.find((candidate) => candidate.type === type);
   assert.ok(transition !== undefined, type);
-  return buildKubeEvent(from, transition, "tote-0");
+  return buildKubeEvents(from, transition, CONTEXT)[0];
 }
 
 const TABLE: readonly (readonly [TransitionType, readonly RecordChange[], string, string, string])[] = [
@@ -129,6 +130,31 @@ test("one record and reason have one name, others have others", () => {
   ].map((event) => event?.metadata.name);
   assert.equal(new Set(names).size, 3);
   assert.equal(eventOf(first, "salvaged")?.metadata.name, names[1]);
+});
+
+test("every pod of a record has an Event of its own, the one seen first under the record's own name", () => {
+  const pods = Array.from({ length: 30 }, (_none, at) => ({ name: `web-${at}`, uid: `uid-web-${at}` }));
+  const from = of({ ...detected, pods: pods.slice(0, 25) }, planned);
+  const [, transition] = from.status.transitions ?? [];
+  assert.ok(transition !== undefined);
+  const events = buildKubeEvents(from, transition, CONTEXT);
+  assert.equal(events.length, 20);
+  assert.equal(new Set(events.map(({ metadata }) => metadata.name)).size, 20);
+  assert.equal(new Set(events.map(({ regarding }) => regarding?.uid)).size, 20);
+  assert.equal(events[0]?.regarding?.name, ORIGIN.pod);
+  const alone = buildKubeEvents(of(detected, planned), transition, CONTEXT);
+  assert.equal(events[0].metadata.name, alone[0]?.metadata.name);
+});
+
+test("a pod whose pull hangs is told what to do, the others are not", () => {
+  const pods = ["web-1", "web-2"].map((name) => ({ name, uid: `uid-${name}` }));
+  const from = of({ ...detected, pods }, planned, started, salvaged);
+  const transition = from.status.transitions?.find(({ type }) => type === "salvaged");
+  assert.ok(transition !== undefined);
+  const hangs = (uid: string): boolean => uid === "uid-web-2";
+  const notes = buildKubeEvents(from, transition, { ...CONTEXT, hangs }).map(({ note }) => note ?? "");
+  assert.doesNotMatch(notes[0] ?? "", /hangs/);
+  assert.match(notes[1] ?? "", /This pod's pull hangs\..*delete pod web-2/);
 });
 
 test("an order's Event is about its record, and its long name gives a legal one", () => {

@@ -5,12 +5,14 @@ import { createHash } from "node:crypto";
 import { hangingPullAdvice } from "../detect/silent-failures.ts";
 import { formatMicroTime } from "../kube/micro-time.ts";
 import type { KubeEvent, ObjectReference } from "../kube/objects.ts";
-import { EVENT_NOTE_MAX_BYTES } from "../limits.ts";
+import { EVENT_NOTE_MAX_BYTES, RECORD_PODS_MAX } from "../limits.ts";
 import {
   RECORD_API_VERSION,
   RECORD_KIND,
+  type RecordPod,
   type RecordTransition,
   type SalvageRecord,
+  type SalvageRecordStatus,
 } from "../objects/salvage-record.ts";
 import { cutUtf8 } from "../objects/text.ts";
 import { eventKind, eventNote, overflowNote, type EventKind } from "./kube-event-text.ts";
@@ -22,45 +24,61 @@ const INSTANCE_MAX_CHARS = 128;
 /** Longest part of an Event's name that comes from another name; names have 253 characters at most. */
 const NAME_STEM_MAX_CHARS = 200;
 
+/** What Events are made with beside the record. */
+export interface EventContext {
+  /** which controller says so: its pod's name */
+  readonly instance: string;
+  /** Whether the pull of a pod hangs: somebody has to do something about it. */
+  readonly hangs: (podUid: string) => boolean;
+}
+
 /**
- * The Event for a transition, with one name per record and reason, so that a repeat finds it already there. An order has
- * no pod: its Event is about the record. Pure.
+ * The Events for a transition: one for each pod of the record, with one name per record, pod and reason, so that a repeat
+ * finds it already there. An order has no pod: its Event is about the record. Pure.
  *
- * @param instance which controller says so: its pod's name
- * @param hangs the pull of this pod hangs: somebody has to do something about it
- * @returns undefined for transitions that only the relay hears of
+ * @returns none for transitions that only the relay hears of
  */
-export function buildKubeEvent(
+export function buildKubeEvents(
   record: SalvageRecord,
   transition: RecordTransition,
-  instance: string,
-  hangs = false,
-): KubeEvent | undefined {
+  context: EventContext,
+): readonly KubeEvent[] {
   const kind = eventKind(transition);
-  if (kind === undefined) return undefined;
+  if (kind === undefined) return [];
   const { metadata, status } = record;
+  const { namespace } = metadata;
+  const time = Date.parse(transition.time);
   const itself = {
     apiVersion: RECORD_API_VERSION,
     kind: RECORD_KIND,
-    namespace: metadata.namespace,
+    namespace,
     name: metadata.name,
     uid: metadata.uid,
   };
-  const pod = status.origin?.pod ?? "";
-  const uid = status.origin?.podUid ?? "";
-  const aboutPod = { apiVersion: "v1", kind: "Pod", namespace: metadata.namespace, name: pod, uid };
-  return {
-    ...baseEvent({
-      kind,
-      name: eventName(metadata.name, metadata.uid, kind.reason),
-      namespace: metadata.namespace,
-      note: eventNote(record, transition, hangs ? hangingPullAdvice(pod) : ""),
-      regarding: pod === "" ? itself : aboutPod,
-      time: Date.parse(transition.time),
-      instance,
-    }),
-    ...(pod !== "" && { related: itself }),
-  };
+  const common = { kind, namespace, time, instance: context.instance };
+  const name = (what: string): string => eventName(metadata.name, metadata.uid, what);
+  const pods = affectedPods(status);
+  if (pods.length === 0) {
+    const note = eventNote(record, transition);
+    return [baseEvent({ ...common, name: name(kind.reason), note, regarding: itself })];
+  }
+  return pods.map((pod) => {
+    const advice = context.hangs(pod.uid) ? hangingPullAdvice(pod.name) : "";
+    const event = baseEvent({
+      ...common,
+      name: name(pod.uid === status.origin?.podUid ? kind.reason : `${kind.reason}\n${pod.uid}`),
+      note: eventNote(record, transition, advice),
+      regarding: { apiVersion: "v1", kind: "Pod", namespace, ...pod },
+    });
+    return { ...event, related: itself };
+  });
+}
+
+/** The pod that was seen first, and those that wait for the same; none for an order. */
+function affectedPods({ origin, pods = [] }: SalvageRecordStatus): readonly RecordPod[] {
+  const { pod: name = "", podUid: uid = "" } = origin ?? {};
+  if (name === "") return [];
+  return [{ name, uid }, ...pods.filter((pod) => pod.uid !== uid)].slice(0, RECORD_PODS_MAX);
 }
 
 /**
