@@ -19,6 +19,7 @@ const CANARIES = {
   key: "Y2FuYXJ5S0VZLTAxMjM0NTY3ODlhYmNkZWY=",
   oldKey: "Y2FuYXJ5T0xELTAxMjM0NTY3ODlhYmNkZWY=",
   proxy: "canaryPROXY88",
+  token: "xoxb-canaryTOKEN99",
 } as const;
 
 test("no secret turns up in logs, answers, metrics or the store, whoever repeats it", async (t) => {
@@ -29,7 +30,7 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
     const echo = `${path} ${decodeURIComponent(path)} ${JSON.stringify(headers)} ${CANARIES.key}`;
     response.writeHead(number % 2 === 0 ? 500 : 400, { "x-echo": encodeURIComponent(echo) }).end(echo);
   });
-  const { path, query, user, password, header, bearer, key, oldKey, proxy } = CANARIES;
+  const { path, query, user, password, header, bearer, key, oldKey, proxy, token } = CANARIES;
   const secretUrl = `http://${user}:${password}@127.0.0.1:${receiver.port}/services/${path}/x?token=${encodeURIComponent(query)}`;
   const retry = "retry: {schedule: [0s, 100ms, 100ms]}, allowAddresses: 127.0.0.1";
   const relay = await startRelayProcess({
@@ -39,13 +40,17 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
   - {name: dns, type: webhook, urlFile: bad-url, secretFiles: key, ${retry}}
   - {name: refused, type: webhook, urlFile: refused-url, secretFiles: key, timeout: 1s}
   - {name: proxied, type: webhook, url: "https://somewhere.invalid/", proxyFile: proxy, secretFiles: key, ${retry}}
-  - {name: slackish, type: webhook, urlFile: tls-url, secretFiles: key, ${retry}}`,
+  - {name: slackish, type: webhook, urlFile: tls-url, secretFiles: key, ${retry}}
+  - {name: bot, type: slack, tokenFile: slack-token, channel: C1, apiUrl: "${receiver.url}/api", ${retry}}
+  - {name: hook, type: slack, urlFile: url, ${retry}}
+  - {name: bad-hook, type: slack, urlFile: tls-url, ${retry}}`,
     files: {
       url: `${secretUrl}\n`,
       "bad-url": `https://${user}.invalid/hooks/${path}`,
       "refused-url": `http://169.254.169.254/${path}`,
       "tls-url": `https://127.0.0.1:${receiver.port}/${path}`,
       proxy: `http://me:${proxy}@127.0.0.1:1`,
+      "slack-token": token,
       key: `whsec_${key}`,
       "old-key": `whsec_${oldKey}`,
       headers: `X-Api-Key: ${header}\nAuthorization: Bearer ${bearer}\n`,
@@ -73,9 +78,11 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
   await waitFor("another", () => relay.logs().split("configuration not reloaded").length > 2);
   relay.write({ "ingest-token": `${RELAY_TOKENS.ingest} with a space` });
   await waitFor("the tokens", () => relay.logs().includes("tokens not reloaded"));
+  relay.write({ headers: `X-Api-Key: ${header}`, key: `whsec_${key}`, "slack-token": `${token} and more` });
+  await waitFor("the token of Slack", () => relay.logs().includes("holds no token"));
 
   const places = new Map<string, string>([["metrics", await relay.metrics()]]);
-  for (let id = 1; id <= 5; id += 1)
+  for (let id = 1; id <= 8; id += 1)
     places.set(`delivery ${id}`, await (await relay.get(`/v1/deliveries/${id}`)).text());
   const answers = [
     "/v1/events",

@@ -45,6 +45,8 @@ export interface SlackFault {
   readonly hasEffect?: boolean;
   /** no answer at all: the connection is cut; the call has had its effect */
   readonly isCut?: boolean;
+  /** no answer at all: nothing more comes; the call has had its effect */
+  readonly isSilent?: boolean;
 }
 
 /** What a double is made of. */
@@ -184,12 +186,12 @@ export async function startSlackDouble(
     const body = readBody(request);
     const at = faults.findIndex((fault) => fault.method === undefined || fault.method === method);
     const [fault] = at < 0 ? [] : faults.splice(at, 1);
-    const hasEffect = fault === undefined || fault.hasEffect === true || fault.isCut === true;
+    const hasEffect = fault === undefined || fault.hasEffect === true || isUnanswered(fault);
     const right = hasEffect ? handle(method, body, request.headers["authorization"] ?? "") : undefined;
     const answer = fault === undefined && right !== undefined ? right : faultAnswer(fault);
     calls.push({ method, at: performance.now(), status: answer.status, error: answer.error, body });
     if (fault?.isCut === true) response.destroy();
-    else write(response, answer, method);
+    else if (fault?.isSilent !== true) write(response, answer, method);
   });
   return {
     port: receiver.port,
@@ -234,6 +236,10 @@ function tooMany(intervalMs: number): Answer {
     json: { ok: false, error: "ratelimited" },
     headers: { "retry-after": String(Math.ceil(intervalMs / 1000)) },
   };
+}
+
+function isUnanswered({ isCut, isSilent }: SlackFault): boolean {
+  return isCut === true || isSilent === true;
 }
 
 function faultAnswer(fault: SlackFault | undefined): Answer {
