@@ -184,7 +184,7 @@ export class Engine {
       transfers,
       driver,
       questions,
-      recovery: new Recovery({ api, pods: view.pods.store, failures, keeper, now }),
+      recovery: new Recovery({ api, pods: view.pods.store, failures, optIn, keeper, now }),
       stalls: new StallWatch({ now, monotonic: () => clock.monotonic() }),
     });
     this.#outbox = new Outbox({

@@ -2,6 +2,7 @@ import type { StrippedNamespace } from "../objects/namespace.ts";
 import type { OwnerLink } from "../objects/owner.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import type { ReadStore } from "../kube/store.ts";
+import type { FailingContainer } from "./failure-watch.ts";
 import { namespaceOptIn, podOptIn, type OptIn } from "./opt-in.ts";
 import type { OwnerChain } from "./owner-chain.ts";
 
@@ -28,6 +29,21 @@ export class OptInCheck {
       namespaceName: namespace,
       namespace: this.#namespaces.get(namespace),
     });
+  }
+
+  /**
+   * Those of failing containers whose pods have asked for tote; the others are left alone, whatever is done for these.
+   * @throws as ofPod
+   */
+  async asking(
+    failing: readonly FailingContainer[],
+    signal: AbortSignal,
+  ): Promise<readonly FailingContainer[]> {
+    const allowed = new Map<StrippedPod, boolean>();
+    for (const { pod } of failing) {
+      if (!allowed.has(pod)) allowed.set(pod, (await this.ofPod(pod, signal)).optIn.allowed);
+    }
+    return failing.filter(({ pod }) => allowed.get(pod) === true);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Outcome } from "../kube/workers.ts";
 import { hasImage } from "../detect/detect-failures.ts";
 import { subjectOf } from "../cluster-view.ts";
 import type { FailingContainer, FailureWatch } from "../detect/failure-watch.ts";
+import type { OptInCheck } from "../detect/opt-in-check.ts";
 import { NOT_RECOVERED_AT_MS } from "../limits.ts";
 import { asTime } from "../objects/json.ts";
 import { ANNOTATIONS } from "../objects/metadata.ts";
@@ -20,6 +21,8 @@ export interface RecoveryOptions {
   readonly api: KubeApi;
   readonly pods: ReadStore<StrippedPod, "namespace" | "node" | "image" | "digest">;
   readonly failures: FailureWatch;
+  /** who has not asked is neither nudged nor waited for */
+  readonly optIn: Pick<OptInCheck, "asking">;
   readonly keeper: RecordKeeper;
   /** milliseconds since 1970 */
   readonly now: () => number;
@@ -40,14 +43,14 @@ export class Recovery {
 
   /** The next step for a completed record. */
   async step(record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
-    const { failures, keeper, now } = this.#options;
+    const { failures, optIn, keeper, now } = this.#options;
     const { reason, transitions = [] } = record.status;
     const isDone = transitions.some(({ type }) => type === "recovered");
     if (reason !== "Salvaged" && reason !== "StaleRecordRemoved") return { kind: "done" };
     const visibleAt = asTime(record.status.completedAt);
     const elapsed = Math.max(0, now() - visibleAt);
     if (elapsed > WATCHED_MS) return { kind: "done" };
-    const waiting = failures.failing(subjectOf(record));
+    const waiting = await optIn.asking(failures.failing(subjectOf(record)), signal);
     if (isDone && (waiting.length === 0 || elapsed >= NOT_RECOVERED_AT_MS)) return { kind: "done" };
     if (waiting.length === 0) {
       const started = this.#startedPods(record);

@@ -33,7 +33,10 @@ export class FirstStatus {
   async of(record: SalvageRecord, signal: AbortSignal): Promise<RecordChange> {
     const { failures, optIn } = this.#options;
     const { metadata, spec } = record;
-    const failing = failures.failing(subjectOf(record));
+    const all = failures.failing(subjectOf(record));
+    const asking = await optIn.asking(all, signal);
+    // when all have opted out meanwhile, one of them is what the refusal is about
+    const failing = asking.length > 0 || isOrder(record) ? asking : all;
     const lead = leadingFailure(failing);
     const image = spec.imageRef ?? spec.digest ?? "";
     const targetNode = spec.targetNode ?? "";

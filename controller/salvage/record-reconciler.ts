@@ -188,11 +188,10 @@ export class RecordReconciler {
     | { readonly kind: "request"; readonly request: PlanRequest }
     | { readonly kind: "refused"; readonly reason: RefusedReason; readonly message: string }
   > {
-    const { view, finder } = this.#options;
+    const { view, finder, optIn } = this.#options;
     const { namespace } = record.metadata;
     const origin = record.status.origin;
-    const failing = this.#failing(record);
-    const lead = leadingFailure(failing);
+    const lead = leadingFailure(await optIn.asking(this.#failing(record), signal));
     const disposition = lead === undefined ? undefined : dispositionOf(lead.episode.failure);
     if (disposition?.kind === "report" && !isOrder(record)) {
       return { kind: "refused", reason: disposition.reason, message: disposition.message };
