@@ -8,7 +8,7 @@ import { downCluster, openCluster, upCluster } from "./cluster.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { DEFAULT_VERSIONS, nodeSpecs } from "./node-specs.ts";
 import { readRecord, recordedNames } from "./recorded-process.ts";
-import { layoutOf, readState } from "./state.ts";
+import { isOwned, layoutOf, readState } from "./state.ts";
 
 const USAGE = `npm run cluster -- COMMAND
   up [VERSION...]  bring a cluster up, one node per version of containerd (default ${DEFAULT_VERSIONS.join(" ")})
@@ -19,6 +19,13 @@ const USAGE = `npm run cluster -- COMMAND
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+function refuseOwned(): void {
+  const state = readState();
+  if (state !== undefined && isOwned(state)) {
+    throw new Error(`process ${state.owner?.pid} runs tests on this cluster and takes it down: end that one`);
+  }
 }
 
 async function status(): Promise<number> {
@@ -50,6 +57,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return 0;
     }
     case "down":
+      refuseOwned();
       await downCluster();
       return 0;
     case "status":

@@ -17,7 +17,8 @@ import { downCluster, upCluster } from "./cluster.ts";
 import { clusterConfig } from "./config.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { nodeSpecs } from "./node-specs.ts";
-import { recordOf } from "./recorded-process.ts";
+import { clusterLayout, type ClusterLayout } from "./layout.ts";
+import { recordOf, signalRecorded, stopRecorded, writeRecord } from "./recorded-process.ts";
 import { isOwned, readState } from "./state.ts";
 
 const SUITES = fileURLToPath(new URL("suites/", import.meta.url));
@@ -33,6 +34,7 @@ const CONTROL_TESTS = [
 ] as const;
 /** where the logs of all components are after a failure */
 const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
+const SUITES_PROCESS = "suites";
 const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 
 const started = performance.now();
@@ -61,18 +63,30 @@ function choose(all: ReadonlyMap<string, readonly string[]>, names: readonly str
 }
 
 /** Runs the suites; answers node's exit code. */
-async function runSuites(files: readonly string[], stop: AbortSignal): Promise<number> {
+async function runSuites(
+  files: readonly string[],
+  layout: ClusterLayout,
+  stop: AbortSignal,
+): Promise<number> {
   const child = spawn(
     process.execPath,
     ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
     {
       stdio: "inherit",
+      // a group of its own, which whoever takes down a killed run ends as a whole
+      detached: true,
+      // for the tests of the controller among them
+      env: { ...process.env, TOTE_TEST_API_SERVER: "real" },
     },
   );
-  const end = (): void => void child.kill("SIGTERM");
+  const ended = once(child, "exit");
+  if (child.pid !== undefined) writeRecord(layout, SUITES_PROCESS, { ...recordOf(child.pid), isGroup: true });
+  const end = (): void => void signalRecorded(layout, SUITES_PROCESS, "SIGTERM");
   stop.addEventListener("abort", end, { once: true });
-  await once(child, "exit");
+  if (stop.aborted) end();
+  await ended;
   stop.removeEventListener("abort", end);
+  await stopRecorded(layout, SUITES_PROCESS);
   return child.exitCode ?? 1;
 }
 
@@ -110,7 +124,7 @@ async function main(args: readonly string[]): Promise<number> {
       });
     }
     say(`suites: ${files.map((file) => basename(file, ".ts")).join(", ")}`);
-    const result = await runSuites(files, stop.signal);
+    const result = await runSuites(files, clusterLayout(), stop.signal);
     if (code === 0) code = result;
   } catch (error) {
     if (!stop.signal.aborted) {

@@ -21,6 +21,8 @@ export interface ProcessRecord {
   readonly pid: number;
   /** field 22 of /proc/PID/stat */
   readonly startTime: string;
+  /** it leads a process group, which ends with it; default false */
+  readonly isGroup?: boolean;
 }
 
 /** What startRecorded needs. */
@@ -58,20 +60,25 @@ export function startRecorded(options: RecordedOptions): ProcessRecord {
       throw new Error(`cannot start ${name}: "${program}" is missing or is no program`);
     }
     child.unref();
-    const record = { pid: child.pid, startTime: startTimeOf(child.pid) ?? "" };
-    writeFileSync(recordPath(layout, name), JSON.stringify(record));
-    return record;
+    return writeRecord(layout, name, recordOf(child.pid));
   } finally {
     closeSync(log);
   }
+}
+
+/** Writes down a process that somebody else started, and answers the record. */
+export function writeRecord(layout: ClusterLayout, name: string, record: ProcessRecord): ProcessRecord {
+  mkdirSync(recordFolder(layout), { recursive: true });
+  writeFileSync(recordPath(layout, name), JSON.stringify(record));
+  return record;
 }
 
 /** What runs under a name; undefined when it has ended, or its id belongs to another process by now. */
 export function readRecord(layout: ClusterLayout, name: string): ProcessRecord | undefined {
   const path = recordPath(layout, name);
   if (!existsSync(path)) return undefined;
-  const { pid, startTime }: ProcessRecord = JSON.parse(readFileSync(path, "utf8"));
-  return isSameProcess({ pid, startTime }) ? { pid, startTime } : undefined;
+  const record: ProcessRecord = JSON.parse(readFileSync(path, "utf8"));
+  return isSameProcess(record) ? record : undefined;
 }
 
 /** Whether the process still runs that a record is about. */
@@ -93,7 +100,7 @@ export function recordedNames(layout: ClusterLayout): readonly string[] {
 /** Sends a signal to what runs under a name; false when nothing does. */
 export function signalRecorded(layout: ClusterLayout, name: string, signal: NodeJS.Signals): boolean {
   const record = readRecord(layout, name);
-  return record !== undefined && sendSignal(record.pid, signal);
+  return record !== undefined && sendSignal(target(record), signal);
 }
 
 /** SIGTERM, then SIGKILL after graceMs (default 10000), and forgets it. */
@@ -104,9 +111,9 @@ export async function stopRecorded(
 ): Promise<void> {
   const record = readRecord(layout, name);
   if (record !== undefined) {
-    sendSignal(record.pid, "SIGTERM");
+    sendSignal(target(record), "SIGTERM");
     // a stopped process takes no SIGTERM
-    sendSignal(record.pid, "SIGCONT");
+    sendSignal(target(record), "SIGCONT");
     try {
       await waitFor(`the end of ${name}`, () => !isSameProcess(record), {
         timeoutMs: graceMs,
@@ -114,7 +121,7 @@ export async function stopRecorded(
       });
     } catch {
       // its own time is up
-      sendSignal(record.pid, "SIGKILL");
+      sendSignal(target(record), "SIGKILL");
       await waitFor(`the end of ${name} after SIGKILL`, () => !isSameProcess(record), {
         timeoutMs: killTimeoutMs,
       });
@@ -128,7 +135,7 @@ export function killAllRecorded(layout: ClusterLayout): void {
   const pids: number[] = [];
   for (const name of recordedNames(layout)) {
     const record = readRecord(layout, name);
-    if (record !== undefined && sendSignal(record.pid, "SIGKILL")) pids.push(record.pid);
+    if (record !== undefined && sendSignal(target(record), "SIGKILL")) pids.push(record.pid);
     rmSync(recordPath(layout, name), { force: true });
   }
   waitForEnd(pids, killTimeoutMs);
@@ -138,6 +145,10 @@ export function killAllRecorded(layout: ClusterLayout): void {
 export function logTail(layout: ClusterLayout, name: string, bytes = shownBytes): string {
   const path = logPath(layout, name);
   return existsSync(path) ? readFileSync(path, "utf8").slice(-bytes) : "";
+}
+
+function target({ pid, isGroup = false }: ProcessRecord): number {
+  return isGroup ? -pid : pid;
 }
 
 function logPath(layout: ClusterLayout, name: string): string {
