@@ -2,6 +2,8 @@
 
 import { parseEndpoint, type Endpoint } from "../lib/endpoint.ts";
 import { InvalidValueError } from "../lib/errors.ts";
+import type { HostPort } from "../lib/flag-types.ts";
+import type { AdmissionConfig } from "./webhook/serve-webhook.ts";
 
 /** An agent that was given by hand. */
 export interface FixedAgent {
@@ -99,4 +101,31 @@ export function readWebhook(values: {
     );
   }
   return { url, tokenFile, caFile };
+}
+
+/**
+ * Reads where annotations are validated; undefined when they are not.
+ * @throws InvalidValueError when a certificate is missing, or there is one without an address
+ */
+export function readAdmission(values: {
+  readonly webhookListen: HostPort | undefined;
+  readonly webhookTlsCert: string | undefined;
+  readonly webhookTlsKey: string | undefined;
+  readonly tlsCa: string | undefined;
+}): AdmissionConfig | undefined {
+  const { webhookListen: listen, webhookTlsCert: cert, webhookTlsKey: key, tlsCa: ca } = values;
+  if (listen === undefined) {
+    if (cert === undefined && key === undefined) return undefined;
+    throw new InvalidValueError(
+      cert === undefined ? "--webhook-tls-key" : "--webhook-tls-cert",
+      "needs --webhook-listen, the address that it is for",
+    );
+  }
+  if (cert === undefined || key === undefined || ca === undefined) {
+    throw new InvalidValueError(
+      "--webhook-listen",
+      "needs --webhook-tls-cert, --webhook-tls-key and --tls-ca: the API server calls over TLS only",
+    );
+  }
+  return { listen, tls: { cert, key, ca } };
 }

@@ -40,6 +40,7 @@ test("without flags it detects, and has the defaults of the original", () => {
     recordTtlMs: 168 * 60 * 60_000,
     webhook: undefined,
     webhookEvents: new Set(),
+    admission: undefined,
     metricsAddr: { host: "", port: 8080 },
     healthAddr: { host: "", port: 8081 },
     leaderElect: true,
@@ -187,4 +188,14 @@ test("the help names every flag", () => {
   ]) {
     assert.ok(result.text.includes(flag), flag);
   }
+});
+
+test("annotations are validated over TLS or not at all", () => {
+  const files = ["--webhook-tls-cert", "/w.crt", "--webhook-tls-key", "/w.key"];
+  assert.deepEqual(config(...TLS, "--webhook-listen=:9443", ...files).admission, {
+    listen: { host: "", port: 9443 },
+    tls: { cert: "/w.crt", key: "/w.key", ca: "/a" },
+  });
+  assert.match(refusal(...TLS, "--webhook-listen=:9443"), /^--webhook-listen: needs --webhook-tls-cert/);
+  assert.match(refusal(...files), /^--webhook-tls-cert: needs --webhook-listen/);
 });

@@ -4,9 +4,17 @@ import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { InvalidValueError } from "../lib/errors.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import type { TlsFiles } from "../lib/tls.ts";
-import { readAgents, readWebhook, refuseUnbuilt, type FixedAgent, type Webhook } from "./config-rules.ts";
+import {
+  readAdmission,
+  readAgents,
+  readWebhook,
+  refuseUnbuilt,
+  type FixedAgent,
+  type Webhook,
+} from "./config-rules.ts";
 import { TRANSITION_TYPES, type TransitionType } from "./objects/salvage-record.ts";
 import { AUTHORISATION_MODES, type AuthorisationMode } from "./salvage/authorise.ts";
+import type { AdmissionConfig } from "./webhook/serve-webhook.ts";
 
 const NOT_BUILT = "not built yet, must not be set";
 
@@ -68,6 +76,12 @@ const FLAGS = defineFlags({
   },
   "webhook-token-file": { kind: "path", help: "file with the relay's token for posting events" },
   "webhook-ca": { kind: "path", help: "CA that the relay's certificate is checked with, PEM" },
+  "webhook-listen": {
+    kind: "hostport",
+    help: "where annotations are validated for the API server, over TLS; default: nowhere",
+  },
+  "webhook-tls-cert": { kind: "path", help: "certificate for that, with the name of its Service, PEM" },
+  "webhook-tls-key": { kind: "path", help: "its private key, PEM" },
   "metrics-addr": { kind: "hostport", default: ":8080", help: "plain HTTP for /metrics" },
   "health-addr": { kind: "hostport", default: ":8081", help: "plain HTTP for /healthz and /readyz" },
   "leader-elect": { kind: "boolean", default: true, help: "false: lead at once, for a single controller" },
@@ -126,6 +140,8 @@ export interface ControllerConfig {
   readonly webhook: Webhook | undefined;
   /** what the relay is told; empty without a relay */
   readonly webhookEvents: ReadonlySet<TransitionType>;
+  /** undefined when annotations are not validated */
+  readonly admission: AdmissionConfig | undefined;
   readonly metricsAddr: HostPort;
   readonly healthAddr: HostPort;
   readonly leaderElect: boolean;
@@ -184,6 +200,7 @@ export function readControllerConfig(argv: readonly string[], env: Environment):
         recordTtlMs: values.salvagerecordTtl,
         webhook,
         webhookEvents: new Set(webhook === undefined ? [] : eventsOf(values.webhookEvents)),
+        admission: readAdmission(values),
         metricsAddr,
         healthAddr,
         leaderElect,

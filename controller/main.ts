@@ -13,6 +13,7 @@ import { toteVersion } from "../lib/version.ts";
 import { readControllerConfig, type ControllerConfig } from "./config.ts";
 import { createController } from "./controller.ts";
 import { loadKubeConnection, type KubeConfigSource } from "./kube/kube-config.ts";
+import { serveWebhook, type ServedWebhook } from "./webhook/serve-webhook.ts";
 
 /**
  * Runs the controller until a signal ends it.
@@ -95,12 +96,16 @@ async function run(
   const reloading = reloader?.run(ended.signal);
   // clocks and watches alone do not keep the process alive
   const alive = setInterval(() => undefined, 60_000);
+  const serving = { registry, logger: logger.child("webhook") };
+  let webhook: ServedWebhook | undefined;
   try {
+    if (config.admission !== undefined) webhook = await serveWebhook(config.admission, serving, stop);
     await controller.run(stop);
   } finally {
     clearInterval(alive);
     ended.abort();
     await reloading;
+    await webhook?.close();
     await Promise.all(servers.map((server) => server.close()));
   }
   logger.info("controller stopped");
