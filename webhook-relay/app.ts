@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
 import { routePath } from "hono/route";
 
 import type { Clock } from "../lib/clock.ts";
@@ -10,6 +11,7 @@ import { RefusedError, type Acceptor } from "./accept.ts";
 import type { RelayControl } from "./control.ts";
 import { REFUSED_RETRY_AFTER_S } from "./limits.ts";
 import type { RelayMetrics } from "./metrics.ts";
+import { pageRoutes } from "./page/page-routes.ts";
 import { ingestRoutes } from "./routes/ingest.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
@@ -31,13 +33,17 @@ export interface AppOptions {
   readonly clock: Clock;
   readonly metrics: RelayMetrics;
   readonly logger: Logger;
+  /** a text that nobody can guess, fit for a cookie */
+  readonly randomSecret: () => string;
+  /** see `LoginOptions`; default: nobody knows */
+  readonly peerOf?: (context: Context) => string;
   /** see `IngestOptions`; default: nobody is refused */
   readonly refusePeer?: (context: Context) => string;
 }
 
 /** Makes the relay's HTTP interface. It knows of no server: whatever has a `fetch` can carry it. */
 export function createApp(options: AppOptions): Hono {
-  const { metrics, refusePeer = () => "" } = options;
+  const { metrics, refusePeer = () => "", peerOf = () => "" } = options;
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
@@ -52,6 +58,7 @@ export function createApp(options: AppOptions): Hono {
   app.route("/", replayRoutes(options));
   app.route("/", subscriptionRoutes(options));
   app.route("/", openApiRoutes(options));
+  app.route("/", pageRoutes({ ...options, peerOf }));
   app.notFound((context) => context.json({ error: `there is nothing at ${context.req.path}` }, 404));
   app.onError((error, context) => answerError(error, context, options.logger));
   return app;
@@ -70,6 +77,7 @@ function answerError(error: Error, context: Context, logger: Logger): Response {
     const message = error.message.slice(error.field.length + 2);
     return context.json({ error: error.message, details: [{ path: error.field, message }] }, 400);
   }
+  if (error instanceof HTTPException) return error.getResponse();
   if (error instanceof RefusedError || error instanceof StoreError) {
     context.header("retry-after", String(REFUSED_RETRY_AFTER_S));
     return context.json({ error: describeError(error) }, 503);

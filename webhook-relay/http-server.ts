@@ -90,6 +90,11 @@ export function refuseUnlessController(context: Context<{ Bindings: HttpBindings
   }
 }
 
+/** The address that a request comes from; "" when its connection is gone. */
+export function peerOf(context: Context<{ Bindings: HttpBindings }>): string {
+  return context.env.incoming.socket.remoteAddress ?? "";
+}
+
 /** Who shows no certificate is let in: tokens decide, and for events perhaps {@link refuseUnlessController}. */
 function tlsOptions(material: ServerTls): ServerTls & {
   readonly minVersion: "TLSv1.3";

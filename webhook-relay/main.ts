@@ -14,7 +14,7 @@ import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { toteVersion } from "../lib/version.ts";
 import { readRelayConfig, type RelayConfig } from "./config.ts";
 import { followServerTls, followSubscriptions, followTokens } from "./followers.ts";
-import { refuseUnlessController, startRelayServer, type RelayServer } from "./http-server.ts";
+import { peerOf, refuseUnlessController, startRelayServer, type RelayServer } from "./http-server.ts";
 import { Redactor } from "./redact.ts";
 import { createRelay, type Relay } from "./relay.ts";
 import { createSinkFactories } from "./sinks/all-sinks.ts";
@@ -94,6 +94,7 @@ async function run(
     randomId: () => randomUUID(),
     logger,
     redactor,
+    peerOf,
     ...(config.requireClientCert && { refusePeer: refuseUnlessController }),
   });
   begun.defer(() => running.stop(config.shutdownTimeoutMs));

@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+
 import type { Context, Hono } from "hono";
 import type { Registry } from "prom-client";
 
@@ -40,6 +42,8 @@ export interface RelayOptions {
   readonly redactor: Redactor;
   /** see `IngestOptions` */
   readonly refusePeer?: (context: Context) => string;
+  /** see `LoginOptions` */
+  readonly peerOf?: (context: Context) => string;
   /** see `CommitQueueOptions` */
   readonly hooks?: Pick<SqliteStoreOptions, "beforeCommit" | "afterCommit" | "midway">;
 }
@@ -66,7 +70,7 @@ export interface Relay {
  * @throws StoreError when the store cannot be had
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { clock, random, logger, redactor, registry, tokens, refusePeer, hooks } = options;
+  const { clock, random, logger, redactor, registry, tokens, refusePeer, peerOf, hooks } = options;
   const { store, setAside, interrupted } = openStore({
     directory: options.dataDir,
     clock,
@@ -140,6 +144,8 @@ export function createRelay(options: RelayOptions): Relay {
     clock,
     metrics,
     logger: logger.child("http"),
+    randomSecret: () => randomBytes(32).toString("base64url"),
+    ...(peerOf !== undefined && { peerOf }),
     ...(refusePeer !== undefined && { refusePeer }),
   });
 

@@ -26,7 +26,20 @@ export class TokenSet {
 
   /** What the holder of a token may do; empty for one that nobody knows. Takes the same time whatever the token. */
   rolesOf(token: string): ReadonlySet<TokenRole> {
-    const digest = digestOf(token);
+    return this.#rolesOfDigest(digestOf(token));
+  }
+
+  /** What tells a token from others without being one. */
+  fingerprint(token: string): string {
+    return digestOf(token).toString("hex");
+  }
+
+  /** {@link rolesOf}, for who has kept a {@link fingerprint} only. */
+  rolesOfFingerprint(fingerprint: string): ReadonlySet<TokenRole> {
+    return this.#rolesOfDigest(Buffer.from(fingerprint, "hex"));
+  }
+
+  #rolesOfDigest(digest: Uint8Array): ReadonlySet<TokenRole> {
     const matching = this.#known.filter((known) => timingSafeEqual(known.digest, digest));
     return new Set(matching.map(({ role }) => role));
   }
@@ -70,6 +83,6 @@ function parseTokens(text: string, file: string): readonly string[] {
   return tokens;
 }
 
-function digestOf(token: string): Uint8Array {
+function digestOf(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }

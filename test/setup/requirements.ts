@@ -27,6 +27,7 @@ export const requirements: readonly Requirement[] = [
   { part: "test", program: "mount", debianPackage: "mount" },
   { part: "test", program: "curl", debianPackage: "curl" },
   { part: "test", program: "zstd", debianPackage: "zstd" },
+  { part: "test", program: "chromium", debianPackage: "chromium" },
   { part: "test", program: "promtool", debianPackage: "prometheus" },
   { part: "test", program: "unzip", debianPackage: "unzip" },
   { part: "bench", program: "docker-registry", debianPackage: "docker-registry" },

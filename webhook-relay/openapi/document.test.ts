@@ -12,6 +12,7 @@ import { openApiDocument } from "./document.ts";
 import { schemas } from "./schemas.ts";
 
 interface Operation {
+  readonly tags?: readonly string[];
   readonly security: readonly Readonly<Record<string, unknown>>[];
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>
@@ -36,6 +37,11 @@ function operations(): readonly {
   return Object.entries(paths()).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
   );
+}
+
+/** Operations for programs: with tokens and JSON. */
+function apiOperations(): ReturnType<typeof operations> {
+  return operations().filter(({ operation }) => operation.tags?.includes("page") !== true);
 }
 
 function validatorOf(schema: object): ValidateFunction {
@@ -74,7 +80,7 @@ test("every route of the app is in the document, and the document has no others"
 
 test("the document says truly which tokens each route takes", async (t) => {
   const { relay } = await startRig(t, { config: "" });
-  for (const { method, path, operation } of operations()) {
+  for (const { method, path, operation } of apiOperations()) {
     const allowed = operation.security.flatMap((one) => Object.keys(one));
     const ask = async (token: string | undefined): Promise<number> => {
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -89,6 +95,20 @@ test("the document says truly which tokens each route takes", async (t) => {
       const refused = !isOpen && !allowed.includes(role);
       assert.equal((await ask(token)) === 403, refused, `${method} ${path} as ${role}`);
     }
+  }
+});
+
+test("what the document calls a page sends whoever has not logged in to the form", async (t) => {
+  const { relay } = await startRig(t, { config: "" });
+  const pages = operations().filter(({ operation }) => operation.security.some((one) => "session" in one));
+  assert.ok(pages.length > 5);
+  for (const { method, path } of pages) {
+    const answer = await relay.app.request(path.replaceAll(/\{\w+\}/g, "1"), {
+      method,
+      headers: { "sec-fetch-site": "same-origin" },
+    });
+    assert.equal(answer.status, 303, `${method} ${path}`);
+    assert.match(answer.headers.get("location") ?? "", /^\/login/, `${method} ${path}`);
   }
 });
 
@@ -175,7 +195,7 @@ test("every answer is as the document describes it", async (t) => {
   await ask("GET", "/readyz");
   rig.relay.retire();
   await ask("GET", "/readyz");
-  for (const { method, path } of operations()) {
+  for (const { method, path } of apiOperations()) {
     const token = method === "POST" && path === "/v1/events" ? TEST_TOKENS.read : TEST_TOKENS.ingest;
     if (path.startsWith("/v1/")) {
       await ask(method, path, { id: 1, token });
@@ -183,7 +203,7 @@ test("every answer is as the document describes it", async (t) => {
     }
   }
 
-  const promised = operations().flatMap(({ method, path, operation }) =>
+  const promised = apiOperations().flatMap(({ method, path, operation }) =>
     Object.keys(operation.responses).map((status) => `${method} ${path} ${status}`),
   );
   // a store that is gone, an attempt that is under way, a body past the limit and a lost token for the document have tests of their own

@@ -1,4 +1,5 @@
 import { TOKEN_ROLES, type TokenRole } from "../tokens.ts";
+import { pagePaths } from "./page-paths.ts";
 import { apiPaths } from "./paths.ts";
 import { schemas, type Json } from "./schemas.ts";
 
@@ -24,7 +25,14 @@ export function openApiDocument(): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    paths: apiPaths,
-    components: { schemas, securitySchemes: Object.fromEntries(schemes) },
+    tags: [{ name: "page", description: "For people, with a browser" }],
+    paths: { ...apiPaths, ...pagePaths },
+    components: {
+      schemas,
+      securitySchemes: {
+        ...Object.fromEntries(schemes),
+        session: { type: "apiKey", in: "cookie", name: "tote-relay", description: "From /login" },
+      },
+    },
   };
 }

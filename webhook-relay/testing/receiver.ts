@@ -36,7 +36,7 @@ export type Behaviour = (
 
 /** Starts a receiver on loopback that answers 204 to everything. */
 export async function startReceiver(
-  t: TestContext | undefined,
+  t: Pick<TestContext, "after"> | undefined,
   options: { readonly tls?: TlsOptions; readonly host?: string; readonly port?: number } = {},
 ): Promise<Receiver> {
   const { host = "127.0.0.1", port = 0, tls } = options;

@@ -41,6 +41,7 @@ export interface RigOptions {
   readonly retention?: RelayOptions["retention"];
   readonly network?: RelayOptions["network"];
   readonly hooks?: RelayOptions["hooks"];
+  readonly peerOf?: RelayOptions["peerOf"];
 }
 
 /** A relay of a test, in this process, without a server. */
@@ -61,7 +62,7 @@ export interface Rig {
 }
 
 /** Starts a relay in this process; it ends with the test. */
-export async function startRig(t: TestContext, options: RigOptions): Promise<Rig> {
+export async function startRig(t: Pick<TestContext, "after">, options: RigOptions): Promise<Rig> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "relay-rig-"));
   const log: string[] = [];
   const redactor = new Redactor();
@@ -87,6 +88,7 @@ export async function startRig(t: TestContext, options: RigOptions): Promise<Rig
     }),
     redactor,
     ...(options.hooks !== undefined && { hooks: options.hooks }),
+    ...(options.peerOf !== undefined && { peerOf: options.peerOf }),
   });
 
   async function load(config: string, files: Readonly<Record<string, string>> = {}): Promise<void> {
