@@ -9,6 +9,9 @@ import { GiveUp, waitFor } from "../harness/wait.ts";
 
 const controllerMain = fileURLToPath(new URL("../../controller/main.ts", import.meta.url));
 
+/** several start at the same time on a machine with much to do */
+const READY_TIMEOUT_MS = 120_000;
+
 /** Options of startController. */
 export interface ControllerProcessOptions {
   readonly cleanup: Cleanup;
@@ -75,7 +78,7 @@ async function ready(controller: RunningProcess, metricsUrl: string): Promise<vo
         await answer.body?.cancel();
         return answer.ok;
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: READY_TIMEOUT_MS },
     );
   } catch (error) {
     const log = controller.logs();

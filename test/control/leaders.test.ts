@@ -19,7 +19,7 @@ import { podManifest } from "./objects.ts";
 const SECOND = `${SERVICE_ACCOUNT}-2`;
 const WRITES = new Set(["create", "update", "patch", "delete"]);
 /** The lease lasts 15 s; on a machine with much to do all takes its time. */
-const TAKEOVER = { timeoutMs: 60_000 };
+const TAKEOVER = { timeoutMs: 120_000 };
 
 /** Two controllers, of which the first leads, and nodes a, b and c. */
 interface Pair {
@@ -54,7 +54,7 @@ async function startPair(t: TestLike): Promise<Pair> {
       args: [`--identity=${user}`, "--cluster-name=test"],
     });
   const first = await start(SERVICE_ACCOUNT);
-  await waitFor("the first to lead", () => accepted(server, SERVICE_ACCOUNT).length > 0);
+  await waitFor("the first to lead", () => accepted(server, SERVICE_ACCOUNT).length > 0, TAKEOVER);
   await start(SECOND);
   return {
     server,
@@ -157,7 +157,11 @@ describe(
           TAKEOVER,
         );
         await pair.waitForRunning("more");
-        await waitFor("both records to be done", () => phases(server).join() === "Completed,Completed");
+        await waitFor(
+          "both records to be done",
+          () => phases(server).join() === "Completed,Completed",
+          TAKEOVER,
+        );
 
         const writes = accepted(server);
         const takeover = writes.findIndex((write) => write.user === SECOND);

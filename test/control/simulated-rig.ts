@@ -1,6 +1,7 @@
 import { readSalvageRecord } from "../../controller/objects/read-salvage-record.ts";
 import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import type { KubeConnection } from "../../controller/kube/kube-config.ts";
+import type { TlsMaterial } from "../../lib/tls.ts";
 import { asText, fieldAt } from "../harness/apiserver/json.ts";
 import type { ApiServer, RequestRecord } from "../harness/apiserver/types.ts";
 import { createCleanup, type Cleanup, type TestLike } from "../harness/cleanup.ts";
@@ -42,7 +43,14 @@ export interface SimulatedRig {
   /** Starts another controller; the one before must have ended. */
   startController(
     args?: readonly string[],
-    options?: { readonly connection?: KubeConnection; readonly agents?: readonly string[] },
+    options?: {
+      /** default: a kubeconfig of its service account */
+      readonly connection?: KubeConnection;
+      /** flags about agents, default: all of the fleet by name */
+      readonly agents?: readonly string[];
+      /** of the role tote-controller; default: plaintext */
+      readonly tls?: TlsMaterial;
+    },
   ): Promise<ControllerInside>;
   /** Makes up an image that some nodes have, and returns it with its name. */
   image(title: string, ...nodes: readonly string[]): SimulatedImage & { readonly name: string };
@@ -107,7 +115,7 @@ export async function startSimulatedRig(
         args: ["--leader-elect=false", "--cluster-name=test", ...agents, ...given],
         connection,
         clock,
-        ...(options.tls !== undefined && { tls: options.tls }),
+        ...(settings.tls !== undefined && { tls: settings.tls }),
       });
       return controller;
     },
