@@ -73,23 +73,23 @@ interface Queues {
   readonly outbox: WorkQueue;
 }
 
-/** Makes the queues of a process; one term after the other uses them. */
+/** Makes the queues of a process; one term after the other has its own, and the metrics show the last ones. */
 export function createQueues(options: {
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: KubeMetrics;
 }): () => Queues {
   const { clock, random, metrics } = options;
-  const observers = {
-    subjects: metrics.queueObserver("subjects"),
-    records: metrics.queueObserver("records"),
-    outbox: metrics.queueObserver("outbox"),
-  };
-  return () => ({
-    subjects: new WorkQueue({ clock, random, observer: observers.subjects }),
-    records: new WorkQueue({ clock, random, observer: observers.records }),
-    outbox: new WorkQueue({ clock, random, observer: observers.outbox }),
-  });
+  function maker(name: keyof Queues): () => WorkQueue {
+    const observer = metrics.queueObserver(name);
+    return () => {
+      const queue = new WorkQueue({ clock, random, observer });
+      metrics.showQueue(name, queue);
+      return queue;
+    };
+  }
+  const [subjects, records, outbox] = [maker("subjects"), maker("records"), maker("outbox")];
+  return () => ({ subjects: subjects(), records: records(), outbox: outbox() });
 }
 
 /** All that a leader does, for one term. */
