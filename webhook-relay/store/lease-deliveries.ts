@@ -105,11 +105,10 @@ function isTooMuchDue(statements: Statements, request: LeaseRequest, most: numbe
 }
 
 function foldInto(statements: Statements, lead: number, others: readonly Row[]): void {
-  for (const other of others) {
-    const id = int(other, "id");
-    statements.adopt.run(lead, id);
-    statements.fold.run(lead, id);
-  }
+  if (others.length === 0) return;
+  const ids = JSON.stringify(others.map((other) => int(other, "id")));
+  statements.adopt.run(lead, ids);
+  statements.fold.run(lead, ids);
 }
 
 function readLease(row: Row, subscription: string): Lease {

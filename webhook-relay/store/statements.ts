@@ -65,8 +65,8 @@ const SQL = {
     WHERE ${IN_GROUP} AND state = 'pending' AND subscription = ? AND group_key = ? AND id <> ? ORDER BY id LIMIT ?`,
   dueOthers: `SELECT id FROM deliveries AS d
     WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? AND ${IS_NEW_GROUP} ORDER BY due_at, id LIMIT ?`,
-  adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id = ?",
-  fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id = ?",
+  adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id IN (SELECT value FROM json_each(?))",
+  fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id IN (SELECT value FROM json_each(?))",
   lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = :until,
       is_overflow = max(is_overflow, :overflow,
         coalesce((SELECT max(is_overflow) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
@@ -159,14 +159,13 @@ const SQL = {
   showDelivery: `${DELIVERY} WHERE d.id = ?`,
   attemptsOf: `SELECT * FROM attempts WHERE delivery_id = (SELECT coalesce(lead_id, id) FROM deliveries WHERE id = ?)
     ORDER BY number`,
-  // one page may look at many events of few incidents, so it follows the index of incidents for each
-  incidents: `SELECT e.seq, e.incident, e.namespace, e.accepted_at, e.body,
-      (SELECT count(*) FROM events AS o WHERE o.incident = e.incident) AS count,
-      (SELECT min(accepted_at) FROM events AS o WHERE o.incident = e.incident) AS first
-    FROM events AS e
-    WHERE e.seq < :before AND e.incident <> ''
-      AND NOT EXISTS (SELECT 1 FROM events AS o WHERE o.incident = e.incident AND o.seq > e.seq)
-    ORDER BY e.seq DESC LIMIT :limit`,
+  // the index of incidents alone tells the newest event of each, however many there are
+  incidents: `WITH newest AS (
+      SELECT incident, max(seq) AS last, min(seq) AS first, count(*) AS count FROM events
+      WHERE incident <> '' GROUP BY incident HAVING max(seq) < :before ORDER BY max(seq) DESC LIMIT :limit)
+    SELECT e.seq, e.incident, e.namespace, e.accepted_at, e.body, newest.count, f.accepted_at AS first
+    FROM newest JOIN events AS e ON e.seq = newest.last JOIN events AS f ON f.seq = newest.first
+    ORDER BY e.seq DESC`,
 
   // retention
   agedEvents: `SELECT seq FROM events WHERE seq > :after AND accepted_at < :before
