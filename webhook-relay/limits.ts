@@ -88,6 +88,9 @@ export const ACCEPT_QUEUE_MAX = 10_000;
 /** What a client is told to wait when the store takes nothing. */
 export const REFUSED_RETRY_AFTER_S = 10;
 
+/** What the relay calls itself towards receivers. */
+export const USER_AGENT = "tote-webhook-relay";
+
 /** Block Kit (https://docs.slack.dev/reference/block-kit/blocks) and chat.postMessage; no message of ours comes near. */
 export const SLACK_HEADER_MAX_CHARS = 150;
 export const SLACK_SECTION_MAX_CHARS = 3000;

@@ -78,7 +78,7 @@ test("429 holds the whole channel for as long as Slack says", async (t) => {
   const [refused, ...after] = slack.calls.map(({ at }) => at);
   assert.ok(
     after.every((at) => at - (refused ?? 0) >= 2000),
-    `${slack.calls.map(({ at }) => Math.round(at))}`,
+    String(slack.calls.map(({ at }) => Math.round(at))),
   );
   assert.match(
     await relay.metrics(),

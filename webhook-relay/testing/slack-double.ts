@@ -53,7 +53,7 @@ export interface SlackFault {
 export interface SlackDoubleOptions {
   /** between two messages into one channel, in milliseconds; default 1000 */
   readonly intervalMs?: number;
-  /** updates in 60 intervals; default 60 */
+  /** updates in 60 intervals; default 50 */
   readonly updates?: number;
   /** channels by id, with their names; default C0TESTOPS "ops" */
   readonly channels?: Readonly<Record<string, string>>;
@@ -100,7 +100,7 @@ export async function startSlackDouble(
   t: TestContext | undefined,
   options: SlackDoubleOptions = {},
 ): Promise<SlackDouble> {
-  const { intervalMs = 1000, updates = 60, missingScopes = [] } = options;
+  const { intervalMs = 1000, updates = 50, missingScopes = [] } = options;
   const channels = options.channels ?? { C0TESTOPS: "ops" };
   const [firstChannel = ""] = Object.keys(channels);
   const calls: SlackDoubleCall[] = [];

@@ -1,9 +1,15 @@
 import { parseRetryAfter } from "../../deliver/retry-after.ts";
-import { SLACK_PACE_WAIT_MS, SLACK_THROTTLE_PAUSE_MS, SLACK_UPDATE_FACTOR } from "../../limits.ts";
+import {
+  SLACK_PACE_WAIT_MS,
+  SLACK_THROTTLE_PAUSE_MS,
+  SLACK_UPDATE_FACTOR,
+  USER_AGENT,
+} from "../../limits.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import { HttpFailure, type HttpAnswer, type HttpClient } from "../../net/http.ts";
 import type { RelayMetrics } from "../../metrics.ts";
 import type { Redactor } from "../../redact.ts";
+import type { SubscriptionSecrets } from "../../subscriptions/subscription.ts";
 import { classifyAnswer, classifyFailure } from "../webhook/classify.ts";
 import type { Attempt, Outcome } from "../sink.ts";
 import { KNOWN_ERRORS } from "./errors.ts";
@@ -37,6 +43,8 @@ export interface SlackApiOptions {
   readonly redactor: Redactor;
   readonly metrics: Pick<RelayMetrics, "slackCall">;
   readonly subscription: string;
+  /** of the subscription; those of a call win */
+  readonly headers: SubscriptionSecrets["headers"];
   /** for one call, in milliseconds */
   readonly timeoutMs: number;
   /** between two messages, in milliseconds */
@@ -86,7 +94,7 @@ export class SlackApi {
   }
 
   async #post(call: SlackCall, attempt: Attempt, signal: AbortSignal): Promise<SlackAnswer> {
-    const { http, clock, redactor, timeoutMs } = this.#options;
+    const { http, clock, redactor, timeoutMs, headers } = this.#options;
     const ended = new AbortController();
     const timer = new AbortController();
     void clock.sleep(timeoutMs, timer.signal).then(
@@ -94,7 +102,13 @@ export class SlackApi {
       () => undefined,
     );
     try {
-      const answer = await http.post(call, AbortSignal.any([signal, ended.signal]));
+      const answer = await http.post(
+        {
+          ...call,
+          headers: { "user-agent": USER_AGENT, ...Object.fromEntries(headers), ...call.headers },
+        },
+        AbortSignal.any([signal, ended.signal]),
+      );
       return readAnswer({ ...answer, body: redactor.redact(answer.body) }, attempt, clock.now());
     } catch (error) {
       if (!(error instanceof HttpFailure)) throw error;

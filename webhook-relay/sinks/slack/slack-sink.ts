@@ -48,6 +48,7 @@ function createSlackSink(options: SinkOptions<SlackSubscription>, pacers: Pacers
     redactor,
     metrics,
     subscription: name,
+    headers: secrets.headers,
     timeoutMs,
     intervalMs,
     channelPacer: pacers.of(`channel\n${account}\n${place}`, intervalMs),

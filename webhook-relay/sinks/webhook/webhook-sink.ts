@@ -1,5 +1,5 @@
 import { matchesType } from "../../subscriptions/match.ts";
-import { FOLD_MAX, WEBHOOK_CONCURRENCY } from "../../limits.ts";
+import { FOLD_MAX, USER_AGENT, WEBHOOK_CONCURRENCY } from "../../limits.ts";
 import { HttpFailure } from "../../net/http.ts";
 import { parseSigningKey, signMessage } from "../../sign.ts";
 import { stormKey } from "../storm-key.ts";
@@ -64,5 +64,3 @@ export function createWebhookSink(options: SinkOptions<WebhookSubscription>): Si
     close: () => http.close(),
   };
 }
-
-const USER_AGENT = "tote-webhook-relay";
