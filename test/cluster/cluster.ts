@@ -80,10 +80,13 @@ export async function upCluster(options: UpOptions): Promise<Cluster> {
   await addMachine("registry", ADDRESSES.registry, common);
   say("control plane, and containerd on each node");
   const nodeNames = specs.map(({ name }) => name);
-  const [, ...nodes] = await Promise.all([
+  const starting = Promise.allSettled(specs.map((spec) => startNode(layout, spec, common)));
+  const [plane] = await Promise.allSettled([
     startControlPlane({ layout, binaries, machine: control, nodeNames, signal }),
-    ...specs.map((spec) => startNode(layout, spec, common)),
   ]);
+  // all of them, failed or not: nothing may still be starting when this one ends
+  const nodes = (await starting).map((result) => valueOf(result));
+  valueOf(plane);
   await clusterRegistry(layout, nodes).stop();
   say("kubelets");
   for (const node of nodes) node.startKubelet(binaries.kubelet);
@@ -143,7 +146,7 @@ export async function downCluster(options: { readonly keepLogs?: string } = {}):
   await rm(layout.state, { recursive: true, force: true });
 }
 
-export async function startNode(
+async function startNode(
   layout: ClusterLayout,
   spec: NodeSpec,
   common: { readonly nodes: number; readonly signal: AbortSignal | undefined },
@@ -171,6 +174,11 @@ export async function startNode(
   await loadImage(node.containerd, sandbox, { names: [SANDBOX_IMAGE] });
   await makeAgentPlace(layout, node, common.signal);
   return node;
+}
+
+function valueOf<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === "rejected") throw result.reason;
+  return result.value;
 }
 
 async function waitForNodes(cluster: Cluster, signal: AbortSignal | undefined): Promise<void> {

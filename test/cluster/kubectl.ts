@@ -21,10 +21,14 @@ export interface Kubectl {
 }
 
 /** kubectl as somebody. */
-export function kubectl(options: { readonly program: string; readonly kubeconfig: string }): Kubectl {
-  const { program, kubeconfig } = options;
-  // no cache in the home folder
-  const common = ["--kubeconfig", kubeconfig, "--cache-dir", `${kubeconfig}.cache`];
+export function kubectl(options: {
+  readonly program: string;
+  readonly kubeconfig: string;
+  /** default: beside the kubeconfig, not in the home folder */
+  readonly cacheDir?: string;
+}): Kubectl {
+  const { program, kubeconfig, cacheDir = `${kubeconfig}.cache` } = options;
+  const common = ["--kubeconfig", kubeconfig, "--cache-dir", cacheDir];
   async function call(
     args: readonly string[],
     settings: { readonly input?: string; readonly signal?: AbortSignal } = {},

@@ -1,6 +1,7 @@
 /**
  * `npm run test:cluster [SUITE...]`: a real Kubernetes cluster, brought up once, all suites (or those named, e.g. "outage")
- * against it, and taken down whatever happens. A cluster made by hand is used as it is and stays.
+ * against it, and taken down whatever happens. A cluster made by hand is used as it is and stays. With KUBECONFIG only the
+ * suites that need no access to nodes run, on that cluster; tote's definition, account and rights stay there.
  */
 
 import { spawn } from "node:child_process";
@@ -12,13 +13,14 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { describeError } from "../../lib/errors.ts";
+import { signal } from "../harness/process-table.ts";
 import { ensureSystem } from "../setup/system.ts";
 import { downCluster, upCluster } from "./cluster.ts";
 import { clusterConfig } from "./config.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { nodeSpecs } from "./node-specs.ts";
 import { clusterLayout, type ClusterLayout } from "./layout.ts";
-import { recordOf, signalRecorded, stopRecorded, writeRecord } from "./recorded-process.ts";
+import { recordOf, writeRecord } from "./recorded-process.ts";
 import { isOwned, readState } from "./state.ts";
 
 const SUITES = fileURLToPath(new URL("suites/", import.meta.url));
@@ -34,6 +36,8 @@ const CONTROL_TESTS = [
 ] as const;
 /** where the logs of all components are after a failure */
 const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
+/** suites that can do with any cluster, such as kind or k3s: that of KUBECONFIG */
+const NODELESS = ["rights", "control"] as const;
 const SUITES_PROCESS = "suites";
 const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 
@@ -62,12 +66,16 @@ function choose(all: ReadonlyMap<string, readonly string[]>, names: readonly str
   });
 }
 
-/** Runs the suites; answers node's exit code. */
+/**
+ * Runs the suites; answers node's exit code.
+ * @param layout of the cluster that is taken down with them, if this run has made one
+ */
 async function runSuites(
   files: readonly string[],
-  layout: ClusterLayout,
   stop: AbortSignal,
+  layout?: ClusterLayout,
 ): Promise<number> {
+  say(`suites: ${files.map((file) => basename(file, ".ts")).join(", ")}`);
   const child = spawn(
     process.execPath,
     ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
@@ -80,34 +88,37 @@ async function runSuites(
     },
   );
   const ended = once(child, "exit");
-  if (child.pid !== undefined) writeRecord(layout, SUITES_PROCESS, { ...recordOf(child.pid), isGroup: true });
-  const end = (): void => void signalRecorded(layout, SUITES_PROCESS, "SIGTERM");
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`cannot start ${process.execPath}`);
+  if (layout !== undefined) writeRecord(layout, SUITES_PROCESS, { ...recordOf(pid), isGroup: true });
+  const end = (): void => void signal(-pid, "SIGTERM");
   stop.addEventListener("abort", end, { once: true });
   if (stop.aborted) end();
   await ended;
   stop.removeEventListener("abort", end);
-  await stopRecorded(layout, SUITES_PROCESS);
   return child.exitCode ?? 1;
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const stop = new AbortController();
   let code = 0;
-  for (const signal of ENDING_SIGNALS) {
-    process.on(signal, () => {
-      say(`${signal}: ending`);
-      code = 128 + constants.signals[signal];
+  for (const name of ENDING_SIGNALS) {
+    process.on(name, () => {
+      say(`${name}: ending`);
+      code = 128 + constants.signals[name];
       stop.abort();
     });
   }
-  const files = choose(await allSuites(), args);
   const config = clusterConfig();
-  if (config.kubeconfig !== undefined && args.length === 0) {
-    say(`KUBECONFIG is set, and is used by suites that need no nodes; others make a cluster of their own`);
-  }
+  const isForeign = config.kubeconfig !== undefined;
+  const files = choose(await allSuites(), isForeign && args.length === 0 ? NODELESS : args);
   await ensureSystem(["test", "matrix", "cluster"], stop.signal);
   const binaries = await kubernetesBinaries({ say, config, signal: stop.signal });
   const there = readState();
+  if (isForeign) {
+    say(`using the cluster of KUBECONFIG (${config.kubeconfig}) for suites that need no access to nodes`);
+    return await runSuites(files, stop.signal);
+  }
   const isByHand = there?.phase === "up" && there.owner === undefined;
   if (there !== undefined && isOwned(there)) {
     throw new Error(`process ${there.owner?.pid} runs the cluster tests already: wait for its end`);
@@ -123,8 +134,7 @@ async function main(args: readonly string[]): Promise<number> {
         signal: stop.signal,
       });
     }
-    say(`suites: ${files.map((file) => basename(file, ".ts")).join(", ")}`);
-    const result = await runSuites(files, clusterLayout(), stop.signal);
+    const result = await runSuites(files, stop.signal, isByHand ? undefined : clusterLayout());
     if (code === 0) code = result;
   } catch (error) {
     if (!stop.signal.aborted) {

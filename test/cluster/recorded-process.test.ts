@@ -17,8 +17,8 @@ import {
   stopRecorded,
 } from "./recorded-process.ts";
 
-function layoutOf(test: TestLike): ClusterLayout {
-  const cleanup = createCleanup(test);
+function layoutOf(context: TestLike): ClusterLayout {
+  const cleanup = createCleanup(context);
   const directory = cleanup.directory();
   const layout = { ...clusterLayout(join(directory, "data")), state: join(directory, "state") };
   cleanup.add({ name: "end what runs", undo: () => Promise.resolve(killAllRecorded(layout)) });

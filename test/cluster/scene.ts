@@ -9,6 +9,7 @@ import type { Built } from "../harness/image-builder.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
 import { kubeClient } from "../harness/kube-client.ts";
 import { waitFor } from "../harness/wait.ts";
+import { apiAccess } from "./api-access.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
 import type { PodImage } from "./images.ts";
 import { readPods, type PodView } from "./pods.ts";
@@ -69,6 +70,7 @@ export async function openScene(
   const cluster = await openCluster();
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
+  const access = apiAccess(cleanup, kubeconfig, kubectl);
   const tote = await startTote(cluster, cleanup, options);
   const signal = new AbortController().signal;
   const run = randomBytes(2).toString("hex");
@@ -132,25 +134,7 @@ export async function openScene(
     tote,
     api,
     title: (name) => `${name}-${run}`,
-    async namespace(title, annotations = { "tote.dev/allow": "true" }) {
-      const name = `${title}-${run}`;
-      await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } });
-      cleanup.add({
-        name: `delete namespace ${name}`,
-        undo: async () =>
-          void (await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"])),
-      });
-      // pods are refused until it is there
-      await waitFor(
-        `the service account of ${name}`,
-        async () => {
-          await read(`/api/v1/namespaces/${name}/serviceaccounts/default`);
-          return true;
-        },
-        { timeoutMs: patienceMs, intervalMs: pollMs },
-      );
-      return name;
-    },
+    namespace: (title, annotations) => access.namespace(title, annotations),
     async push(image) {
       await cluster.registry.push(image.name, image.image);
       return image;

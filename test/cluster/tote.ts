@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { ROLES } from "../../lib/roles.ts";
-import { asObject, asText } from "../../controller/objects/json.ts";
+import { asObject, asObjects, asText } from "../../controller/objects/json.ts";
 import { startController, type ControllerProcess } from "../control/controller-process.ts";
 import { startEventSink, type EventSink } from "../control/event-sink.ts";
 import { startAgent, type AgentProcess } from "../harness/agent-process.ts";
@@ -11,10 +10,8 @@ import { createPki } from "../harness/pki.ts";
 import { startRelayProcess, type RelayProcess } from "../relay/relay-process.ts";
 import { readAgentPlace } from "./agent-place.ts";
 import type { Cluster } from "./cluster.ts";
-import { API_PORT } from "./control-plane.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
-import { ADDRESSES } from "./layout.ts";
 import { installDefinition, rightsManifests, TOTE_NAMESPACE } from "./tote-rights.ts";
 
 /** name of tote's service account */
@@ -46,18 +43,21 @@ export async function installTote(kubectl: Kubectl): Promise<void> {
   );
 }
 
-/** A token of tote's service account, as a pod would get one (TokenRequest). */
-export async function serviceAccountToken(kubectl: Kubectl): Promise<string> {
-  const path = `/api/v1/namespaces/${TOTE_NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
+/** Writes a kubeconfig of tote's service account, with a token as a pod would get one (TokenRequest). */
+export async function writeAccountKubeconfig(kubectl: Kubectl, path: string): Promise<string> {
+  const url = `/api/v1/namespaces/${TOTE_NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
   const request = {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
     spec: { expirationSeconds: TOKEN_SECONDS },
   };
-  const { stdout } = await kubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(request) });
+  const { stdout } = await kubectl(["create", "--raw", url, "-f", "-"], { input: JSON.stringify(request) });
   const token = asText(asObject(asObject(JSON.parse(stdout))["status"])["token"]);
-  if (token === "") throw new Error(`no token in the answer of ${path}: ${stdout}`);
-  return token;
+  if (token === "") throw new Error(`no token in the answer of ${url}: ${stdout}`);
+  const view = await kubectl(["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
+  const cluster = asObject(asObjects(asObject(JSON.parse(view.stdout))["clusters"], 1)[0]?.["cluster"]);
+  const ca = Buffer.from(asText(cluster["certificate-authority-data"]), "base64").toString();
+  return await writeKubeconfig(path, { server: asText(cluster["server"]), ca, token });
 }
 
 /** Starts tote for the tests of one file; everything ends with the cleanup. */
@@ -68,11 +68,10 @@ export async function startTote(
 ): Promise<Tote> {
   const { controllerArgs = [] } = options;
   await installTote(cluster.kubectl);
-  const kubeconfig = await writeKubeconfig(join(cleanup.directory(), "tote.kubeconfig"), {
-    server: `https://${ADDRESSES.control}:${API_PORT}`,
-    ca: await readFile(join(cluster.layout.data, "pki", "ca.crt"), "utf8"),
-    token: await serviceAccountToken(cluster.kubectl),
-  });
+  const kubeconfig = await writeAccountKubeconfig(
+    cluster.kubectl,
+    join(cleanup.directory(), "tote.kubeconfig"),
+  );
   const pki = await createPki();
   const certs = (name: string): string => join(cleanup.directory(), `${name}-certs`);
   await pki.write(certs("agent"), await pki.role(ROLES.agent));

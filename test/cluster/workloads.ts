@@ -63,6 +63,11 @@ export function job(options: WorkloadOptions): Manifest {
   };
 }
 
+/** A SalvageRecord by hand. */
+export function order(namespace: string, spec: Manifest, name = "by-hand"): Manifest {
+  return { apiVersion: "tote.dev/v1alpha1", kind: "SalvageRecord", metadata: { name, namespace }, spec };
+}
+
 function workload(kind: string, options: WorkloadOptions, more: Manifest): Manifest {
   const labels = { app: options.name };
   const template = { metadata: { labels }, spec: podSpec(options) };

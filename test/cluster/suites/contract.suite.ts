@@ -2,21 +2,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 
-import { ApiError } from "../../../controller/kube/api-error.ts";
 import type { ApiClient } from "../../../controller/kube/api-client.ts";
-import { NAMESPACES, NODES, OWNERS, PODS } from "../../../controller/kube/resources.ts";
+import { PODS } from "../../../controller/kube/resources.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { kubeClient } from "../../harness/kube-client.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
 import { openScene, type Scene } from "../scene.ts";
-import { barePod, container, deployment, type Manifest } from "../workloads.ts";
+import { barePod, container, deployment, order, type Manifest } from "../workloads.ts";
 
 const signal = new AbortController().signal;
-
-function order(namespace: string, spec: Manifest, name = "by-hand"): Manifest {
-  return { apiVersion: "tote.dev/v1alpha1", kind: "SalvageRecord", metadata: { name, namespace }, spec };
-}
 
 describe("what tote and the API server agree on", () => {
   let cleanup: Cleanup;
@@ -35,14 +30,6 @@ describe("what tote and the API server agree on", () => {
     await cleanup.run();
   });
 
-  async function assertForbidden(what: string, call: () => Promise<unknown>): Promise<void> {
-    await assert.rejects(call, (error: unknown) => {
-      assert.ok(error instanceof ApiError, `${what}: ${String(error)}`);
-      assert.equal(error.status, 403, `${what}: ${error.message}`);
-      return true;
-    });
-  }
-
   test("every node is ready, and pods run on each", async () => {
     const namespace = await scene.namespace("runs");
     const image = await scene.push(await podImage(scene.title("runs")));
@@ -53,64 +40,6 @@ describe("what tote and the API server agree on", () => {
     for (const { name } of pods) assert.equal((await scene.logs(namespace, name)).trim(), image.output);
     const versions = new Set(scene.cluster.nodes.map(({ containerd }) => containerd.version.slice(0, 3)));
     assert.deepEqual([...versions].toSorted(), ["1.6", "1.7"]);
-  });
-
-  test("the definition has a structural schema that refuses what is no order", async () => {
-    const namespace = await scene.namespace("schema");
-    for (const spec of [
-      {},
-      { targetNode: "n1" },
-      { targetNode: "n1", digest: "latest" },
-      { imageRef: "registry.test:5000/app:v1" },
-    ]) {
-      await assert.rejects(
-        scene.apply(order(namespace, spec)),
-        /is invalid|ValidationError/,
-        JSON.stringify(spec),
-      );
-    }
-    assert.deepEqual(await scene.records(namespace), []);
-  });
-
-  test("the controller's account may look, and touch nothing that is not its own", async () => {
-    const namespace = await scene.namespace("rights");
-    const image = await scene.push(await podImage(scene.title("rights")));
-    const containers = [container(image.reference)];
-    await scene.apply(deployment({ name: "web", namespace, containers }));
-    const [pod] = await scene.waitForRunning(namespace, 1);
-    assert.ok(pod);
-    const key = { namespace, name: pod.name };
-    for (const kind of [PODS, NODES, NAMESPACES]) {
-      let seen = 0;
-      for await (const page of own.list(kind, { signal })) seen += page.items.length;
-      assert.ok(seen > 0, kind.plural);
-    }
-    const secrets = { ...PODS, kind: "Secret", plural: "secrets" };
-    const deployments = OWNERS.find(({ kind }) => kind === "Deployment");
-    assert.ok(deployments);
-    assert.equal((await own.get(deployments, { namespace, name: "web" }, { signal })).metadata.name, "web");
-    const wrongs: Readonly<Record<string, () => Promise<unknown>>> = {
-      "list secrets": () => own.getPath(`/api/v1/namespaces/${namespace}/secrets`, { signal }),
-      "list all secrets": () => own.getPath("/api/v1/secrets", { signal }),
-      "read a secret": () => own.get(secrets, { namespace, name: "any" }, { signal }),
-      "read a config map": () => own.getPath(`/api/v1/namespaces/${namespace}/configmaps`, { signal }),
-      "read a pod's log": () =>
-        own.getPath(`/api/v1/namespaces/${namespace}/pods/${pod.name}/log`, { signal }),
-      "delete a pod": () => own.delete(PODS, key, { signal }),
-      "change a pod's image": () =>
-        own.patch(PODS, key, { spec: { containers: [{ name: "app", image: "evil" }] } }, { signal }),
-      "annotate a pod": () => own.patch(PODS, key, { metadata: { annotations: { a: "b" } } }, { signal }),
-      "create a pod": () => own.create(PODS, { metadata: { name: "new", namespace } }, { signal }),
-      "scale a deployment": () =>
-        own.patch(deployments, { namespace, name: "web" }, { spec: { replicas: 0 } }, { signal }),
-      "delete a namespace": () => own.delete(NAMESPACES, { name: namespace }, { signal }),
-      "change a node": () =>
-        own.patch(NODES, { name: "n1" }, { metadata: { labels: { a: "b" } } }, { signal }),
-      "read roles": () => own.getPath("/apis/rbac.authorization.k8s.io/v1/clusterroles", { signal }),
-      "read leases of others": () =>
-        own.getPath("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", { signal }),
-    };
-    for (const [what, call] of Object.entries(wrongs)) await assertForbidden(what, call);
   });
 
   test("a patch of a pod's status brings an annotation through, and no image", async () => {
