@@ -48,15 +48,17 @@ export class OptInCheck {
 
   /**
    * What holds for a pod, and its owners. They are read only where the namespace allows anything at all.
+   * @param maxAgeMs how long ago owners may have been read; default half a minute
    * @throws ApiError when an owner cannot be read for another reason than 403 or 404
    */
   async ofPod(
     pod: StrippedPod,
     signal: AbortSignal,
+    maxAgeMs?: number,
   ): Promise<{ readonly optIn: OptIn; readonly owners: readonly OwnerLink[] }> {
     const namespace = this.ofNamespace(pod.namespace);
     if (!namespace.allowed) return { optIn: namespace, owners: [] };
-    const owners = await this.#owners.of(pod, signal);
+    const owners = await this.#owners.of(pod, signal, maxAgeMs);
     const optIn = podOptIn({
       enabled: this.#enabled,
       namespaceName: pod.namespace,

@@ -33,23 +33,33 @@ export class OwnerChain {
 
   /**
    * The owners of a pod, nearest first, as far as they can be read.
+   * @param maxAgeMs how long ago they may have been read
    * @throws ApiError for anything but 403 and 404
    */
-  async of(pod: StrippedPod, signal: AbortSignal): Promise<readonly OwnerLink[]> {
+  async of(
+    pod: StrippedPod,
+    signal: AbortSignal,
+    maxAgeMs = OWNER_MAX_AGE_MS,
+  ): Promise<readonly OwnerLink[]> {
     const links: OwnerLink[] = [];
     let reference = pod.owner;
     while (reference !== undefined && links.length < OWNER_CHAIN_MAX) {
-      const link = await this.#link(reference, pod.namespace, signal);
+      const link = await this.#link(reference, pod.namespace, maxAgeMs, signal);
       links.push(link);
       reference = link.kind === "read" ? link.owner : undefined;
     }
     return links;
   }
 
-  async #link(reference: OwnerReference, namespace: string, signal: AbortSignal): Promise<OwnerLink> {
+  async #link(
+    reference: OwnerReference,
+    namespace: string,
+    maxAgeMs: number,
+    signal: AbortSignal,
+  ): Promise<OwnerLink> {
     const key = `${namespace}\n${reference.uid}`;
     const known = this.#known.get(key);
-    if (known !== undefined && this.#clock.monotonic() - known.at < OWNER_MAX_AGE_MS) return await known.link;
+    if (known !== undefined && this.#clock.monotonic() - known.at < maxAgeMs) return await known.link;
     const link = this.#read(reference, namespace, signal);
     this.#known.delete(key);
     this.#known.set(key, { at: this.#clock.monotonic(), link });

@@ -26,7 +26,9 @@ import type { TransferStarter } from "./transfer-starter.ts";
 import type { Transfers } from "./transfers.ts";
 
 /** How often a transfer under way is looked at: owners are not watched, and may opt out. In milliseconds. */
-const TRANSFER_CHECK_MS = 10_000;
+const TRANSFER_CHECK_MS = 5_000;
+/** How long ago owners may have been read then, in milliseconds. */
+const TRANSFER_OWNERS_MAX_AGE_MS = 4_000;
 
 /** What the work on records needs. */
 export interface RecordReconcilerOptions {
@@ -232,7 +234,7 @@ export class RecordReconciler {
     const failing = this.#failing(record);
     if (isOurs && failing.length === 0) return this.#withoutPods(record);
     const voice = isOurs
-      ? await this.#optedIn(failing, signal)
+      ? await this.#optedIn(failing, record.status.phase === "Transferring", signal)
       : optIn.ofNamespace(record.metadata.namespace);
     if (voice.allowed) return { kind: "yes" };
     return { kind: "no", failed: "OptedOut", refused: voice.reason, message: voice.message };
@@ -256,10 +258,15 @@ export class RecordReconciler {
   }
 
   /** The first pod that has asked for help speaks for all. */
-  async #optedIn(failing: readonly FailingContainer[], signal: AbortSignal): Promise<OptIn> {
+  async #optedIn(
+    failing: readonly FailingContainer[],
+    isUnderway: boolean,
+    signal: AbortSignal,
+  ): Promise<OptIn> {
+    const maxAgeMs = isUnderway ? TRANSFER_OWNERS_MAX_AGE_MS : undefined;
     let last: OptIn | undefined;
     for (const pod of new Set(failing.map((container) => container.pod))) {
-      last = (await this.#options.optIn.ofPod(pod, signal)).optIn;
+      last = (await this.#options.optIn.ofPod(pod, signal, maxAgeMs)).optIn;
       if (last.allowed) return last;
     }
     return last ?? { allowed: false, reason: "WorkloadNotOptedIn", message: "no pod asks for it" };
