@@ -43,11 +43,11 @@ function cookieName(context: Context): string {
 function isSecure(context: Context): boolean {
   return (
     new URL(context.req.url).protocol === "https:" ||
-    context.req.header("x-forwarded-proto")?.toLowerCase() === "https"
+    /^https\b/i.test(context.req.header("x-forwarded-proto") ?? "")
   );
 }
 
 /** A place on this page to go on to; "/" for anything else. */
 export function placeOf(text: unknown): string {
-  return typeof text === "string" && /^\/(?!\/)[\w\-./?=&%:*+]*$/.test(text) ? text : "/";
+  return typeof text === "string" && /^\/(?!\/)[\w\-./?=&%:*+~!'()@,;$]*$/.test(text) ? text : "/";
 }

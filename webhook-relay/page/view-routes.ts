@@ -27,6 +27,7 @@ const PAGE_ITEMS = 50;
 const FIRST_INCIDENTS = 10;
 const FIRST_DEAD = 5;
 const TIMELINE_MAX = 100;
+const EVENT_DELIVERIES_MAX = 100;
 /** How often the first page asks again by itself, in seconds. */
 const REFRESH_S = 30;
 
@@ -92,7 +93,10 @@ export function viewRoutes({ control, sessions, readiness, clock }: ViewOptions)
     const incident = req.param("id") ?? "";
     const { items, next } = control.events({ incident }, { limit: TIMELINE_MAX, cursor: undefined });
     if (incident === "" || items.length === 0) return undefined;
-    const deliveries = control.deliveries({ incident }, { limit: 500, cursor: undefined }).items;
+    const deliveries = items.flatMap(
+      (event) =>
+        control.deliveries({ eventId: event.id }, { limit: EVENT_DELIVERIES_MAX, cursor: undefined }).items,
+    );
     const timeline = { incident, events: items, deliveries, isCut: next !== undefined };
     return { title: "Incident", section: "/incidents", body: incidentPage(timeline, context) };
   });
