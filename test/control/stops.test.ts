@@ -64,14 +64,29 @@ describe("a salvage under way", () => {
   });
 
   test("goes by its plan, whatever the spec says since", async () => {
-    const { image, pod } = await underway("edited");
-    const [record] = await control.records("edited");
     const other = await uniqueImage("smuggled");
     await loadImage(control.rig.node("a").containerd, other.image, { names: [other.name] });
+    const { image, pod } = await underway("edited");
+    const [record] = await control.records("edited");
     const spec = { digest: other.image.descriptor.digest, imageRef: other.name };
     const key = { namespace: "edited", name: record?.metadata.name ?? "" };
-    await control.api.patch(SALVAGE_RECORDS, key, { spec }, { signal }).catch(() => undefined);
+    await control.api.patch(SALVAGE_RECORDS, key, { spec }, { signal });
+    const edited = await control.waitForRecord(
+      "edited",
+      "says something else",
+      (now) => now.spec.imageRef === other.name,
+    );
+    assert.equal(edited.spec.digest, other.image.descriptor.digest);
+    assert.equal(edited.status.phase, "Transferring", "it was edited too late");
     await control.waitForRunning("edited", pod);
+    const ended = await control.waitForRecord(
+      "edited",
+      "has ended",
+      ({ status }) => status.completedAt !== undefined,
+    );
+    assert.equal(ended.status.phase, "Completed", ended.status.message);
+    assert.equal(ended.status.plan?.digest, image.image.descriptor.digest);
+    assert.deepEqual(ended.status.plan.names, [image.name]);
     const { containerd } = control.rig.node("b");
     assert.equal(await imageStatus(containerd, other.name), undefined);
     assert.notEqual(await imageStatus(containerd, image.name), undefined);
