@@ -4,12 +4,13 @@ import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
 import { ensureSystem } from "../setup/system.ts";
-import { downCluster, openCluster, upCluster } from "./cluster.ts";
+import { downCluster, KEPT_LOGS, openCluster, upCluster } from "./cluster.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { DEFAULT_VERSIONS, nodeSpecs } from "./node-specs.ts";
 import { readRecord, recordedNames } from "./recorded-process.ts";
 import { isOwned, layoutOf, readState } from "./state.ts";
 
+const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 const USAGE = `npm run cluster -- COMMAND
   up [VERSION...]  bring a cluster up, one node per version of containerd (default ${DEFAULT_VERSIONS.join(" ")})
   down             take it down, or what is left of it
@@ -19,6 +20,26 @@ const USAGE = `npm run cluster -- COMMAND
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/** Brings a cluster up, and takes it down again when that fails or is interrupted. */
+async function up(versions: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  for (const name of ENDING_SIGNALS) process.on(name, () => stop.abort(new Error(`ended by ${name}`)));
+  const { signal } = stop;
+  await ensureSystem(["test", "matrix", "cluster"], signal);
+  const nodes = nodeSpecs(versions.length === 0 ? undefined : versions);
+  const binaries = await kubernetesBinaries({ say, signal });
+  refuseOwned();
+  try {
+    const { kubeconfig } = await upCluster({ nodes, say, binaries, signal });
+    say(`up: export KUBECONFIG=${kubeconfig}`);
+    return 0;
+  } catch (error) {
+    say("taking down what came up");
+    await downCluster({ keepLogs: KEPT_LOGS });
+    throw new Error(`the cluster did not come up, logs are in ${KEPT_LOGS}`, { cause: error });
+  }
 }
 
 function refuseOwned(): void {
@@ -49,13 +70,8 @@ async function status(): Promise<number> {
 
 async function main([command, ...args]: readonly string[]): Promise<number> {
   switch (command) {
-    case "up": {
-      await ensureSystem(["test", "matrix", "cluster"]);
-      const nodes = nodeSpecs(args.length === 0 ? undefined : args);
-      const { kubeconfig } = await upCluster({ nodes, say, binaries: await kubernetesBinaries({ say }) });
-      say(`up: export KUBECONFIG=${kubeconfig}`);
-      return 0;
-    }
+    case "up":
+      return await up(args);
     case "down":
       refuseOwned();
       await downCluster();

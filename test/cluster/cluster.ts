@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { cp, mkdir, rm, rmdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { clearContainerd } from "../harness/leftovers.ts";
@@ -51,6 +52,8 @@ export interface UpOptions {
 
 /** mount points on the machine that nodes cover with their own; removed again when they are empty */
 const MADE_FOLDERS = ["/var/lib/kubelet", "/var/lib/cni", "/run/containerd", "/run/netns"];
+/** where the logs of all components are after a failure */
+export const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
 const nodesReadyTimeoutMs = 180_000;
 
 /**

@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { glob } from "node:fs/promises";
-import { constants, tmpdir } from "node:os";
+import { constants } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { describeError } from "../../lib/errors.ts";
 import { signal } from "../harness/process-table.ts";
 import { ensureSystem } from "../setup/system.ts";
-import { downCluster, upCluster } from "./cluster.ts";
+import { downCluster, KEPT_LOGS, upCluster } from "./cluster.ts";
 import { clusterConfig } from "./config.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { nodeSpecs } from "./node-specs.ts";
@@ -34,8 +34,6 @@ const CONTROL_TESTS = [
   "corrupt.test.ts",
   "stops.test.ts",
 ] as const;
-/** where the logs of all components are after a failure */
-const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
 /** suites that can do with any cluster, such as kind or k3s: that of KUBECONFIG */
 const NODELESS = ["rights", "control"] as const;
 const SUITES_PROCESS = "suites";
