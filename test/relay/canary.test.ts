@@ -94,6 +94,26 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
   for (const one of [...answers, "/.well-known/webhook-keys.json", `/${bearer}`]) {
     places.set(one, (await (await relay.get(one)).text()).replaceAll(`/${bearer}`, ""));
   }
+  const login = await fetch(`${relay.url}/login`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { "sec-fetch-site": "same-origin" },
+    body: new URLSearchParams({ token: RELAY_TOKENS.admin }),
+  });
+  const [cookie = ""] = (login.headers.get("set-cookie") ?? "").split(";");
+  places.set("cookie", cookie);
+  for (const one of [
+    "/",
+    "/incidents",
+    "/deliveries",
+    "/deliveries/1",
+    "/subscriptions/echo",
+    "/subscriptions/dns",
+  ]) {
+    const answer = await fetch(`${relay.url}${one}`, { redirect: "manual", headers: { cookie } });
+    assert.equal(answer.status, 200, one);
+    places.set(`page ${one}`, await answer.text());
+  }
   await relay.stop();
   places.set("log", relay.logs());
   for (const file of readdirSync(relay.dataDir)) {

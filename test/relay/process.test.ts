@@ -128,6 +128,25 @@ test("over TLS it shows the certificate of now, and takes events only from the c
   assert.equal(await statusAs("controller"), 202);
   assert.equal(await statusAs("agent"), 403);
   assert.equal(await statusAs(undefined), 403);
+  // browsers have no certificate; their cookie never leaves TLS
+  const cookie = await new Promise<string>((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        host: "127.0.0.1",
+        port,
+        path: "/login",
+        method: "POST",
+        servername: ROLES.relay,
+        ca: pki.ca.cert,
+        agent: false,
+        headers: { "sec-fetch-site": "same-origin", "content-type": "application/x-www-form-urlencoded" },
+      },
+      (response) => resolve(response.resume().headers["set-cookie"]?.join() ?? ""),
+    );
+    request.on("error", reject);
+    request.end(new URLSearchParams({ token: RELAY_TOKENS.read }).toString());
+  });
+  assert.match(cookie, /^__Host-tote-relay=[^;]+; .*Secure/);
   const serialNow = (): Promise<string> =>
     new Promise((resolve, reject) => {
       const socket = connectTls({ host: "127.0.0.1", port, servername: ROLES.relay, ca: pki.ca.cert }, () => {
