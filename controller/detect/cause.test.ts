@@ -58,6 +58,15 @@ const OTHERS: readonly (readonly [FailureCause, string])[] = [
     "timeout",
     "unexpected status from HEAD request to https://r.test/v2/app/manifests/v1: 504 Gateway Timeout",
   ],
+  // containerd 1.7 and newer, after image_pull_progress_timeout
+  [
+    "timeout",
+    'rpc error: code = Canceled desc = failed to pull and unpack image "r.test/app:v1": failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://r.test/v2/app/blobs/sha256:aa": context canceled',
+  ],
+  [
+    "unreachable",
+    'failed to do request: Get "https://r.test/v2/app/blobs/sha256:aa": http2: client connection lost',
+  ],
   ["tls", 'Head "https://r.test/v2/": tls: failed to verify certificate: x509: certificate has expired'],
   ["tls", "tls: first record does not look like a TLS handshake"],
   ["unreachable", "read tcp 10.0.0.2:4000->10.0.0.1:443: read: connection reset by peer"],

@@ -5,6 +5,8 @@ import type { FailureCause } from "./failure.ts";
  * registries, and of the kubelet. Each has a blank or another character that no image name has, since messages repeat
  * the name that the pod chose.
  *
+ * A pull is cancelled by containerd itself, 1.7 and newer, when nothing has arrived for `image_pull_progress_timeout`.
+ *
  * Unauthorised comes first, because less is allowed then. Docker Hub answers so for a repository that does not exist,
  * too: nobody can tell the two apart.
  */
@@ -20,11 +22,11 @@ const PATTERNS: readonly (readonly [FailureCause, RegExp])[] = [
   ],
   [
     "timeout",
-    /i\/o timeout|TLS handshake timeout|context deadline exceeded|Client\.Timeout exceeded|timeout awaiting response|(?:connection|operation) timed out|504 Gateway Time-?out|408 Request Time-?out/i,
+    /i\/o timeout|TLS handshake timeout|context deadline exceeded|Client\.Timeout exceeded|timeout awaiting response|(?:connection|operation) timed out|504 Gateway Time-?out|408 Request Time-?out|: context canceled\b|code = Canceled\b/i,
   ],
   [
     "unreachable",
-    /connection refused|no such host|server misbehaving|no route to host|network is unreachable|connection reset by peer|broken pipe|host is down|: (?:unexpected )?EOF\b|\b5\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable)|registry is unavailable|no available registry endpoint|name resolution|unexpected media type text\/html|proxyconnect tcp/i,
+    /connection refused|no such host|server misbehaving|no route to host|network is unreachable|connection reset by peer|broken pipe|host is down|: (?:unexpected )?EOF\b|\b5\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable)|registry is unavailable|no available registry endpoint|name resolution|unexpected media type text\/html|proxyconnect tcp|http2: client connection lost|server sent GOAWAY/i,
   ],
   [
     "not_found",
