@@ -1,0 +1,131 @@
+{{/* The job that makes certificates: as hooks, which run before anything else is there, and daily. */}}
+
+{{/* Arguments: root, name of roles and account, namespace, extra annotations. Role and binding in one namespace. */}}
+{{- define "tote.certsRole" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ .name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "tote.labels" (dict "root" .root "component" "certs") | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+rules:
+{{ .root.Files.Get "files/certs-role.yaml" | replace "- tote-" (printf "- %s-" (include "tote.fullname" .root)) }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "tote.labels" (dict "root" .root "component" "certs") | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .name }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{/* Arguments: root, name, annotations. Everything that the job may do, and its account. */}}
+{{- define "tote.certsAccess" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "tote.labels" (dict "root" .root "component" "certs") | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+---
+{{ include "tote.certsRole" (merge (dict "namespace" .root.Release.Namespace) .) }}
+{{- if ne (include "tote.agentNamespace" .root) .root.Release.Namespace }}
+---
+{{ include "tote.certsRole" (merge (dict "namespace" (include "tote.agentNamespace" .root)) .) }}
+{{- end }}
+{{- if include "tote.ensuresWebhook" .root }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "tote.labels" (dict "root" .root "component" "certs") | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+rules:
+{{ .root.Files.Get "files/certs-cluster-role.yaml" | replace "[tote]" (printf "[%s]" (include "tote.fullname" .root)) }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "tote.labels" (dict "root" .root "component" "certs") | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .name }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}
+{{- end -}}
+
+{{/* Arguments: root, name of the account, action. The pod of the job. No PriorityClass: before the installation there is none. */}}
+{{- define "tote.certsPod" -}}
+metadata:
+  {{- include "tote.podMetadata" (dict "root" .root "component" "certs") | nindent 2 }}
+spec:
+  enableServiceLinks: false
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  serviceAccountName: {{ .name }}
+  automountServiceAccountToken: true
+  restartPolicy: Never
+  {{- include "tote.restrictedPod" .root | nindent 2 }}
+  {{- include "tote.placement" .root | nindent 2 }}
+  containers:
+    - name: certs
+      {{- include "tote.container" .root | nindent 6 }}
+      args:
+        - certs
+        - {{ .action }}
+        {{- if eq .action "ensure" }}
+        {{- include "tote.ensureFlags" .root | nindent 8 }}
+        {{- else }}
+        - --name={{ include "tote.fullname" .root }}
+        - --namespace={{ .root.Release.Namespace }}
+        {{- if ne (include "tote.agentNamespace" .root) .root.Release.Namespace }}
+        - --agent-namespace={{ include "tote.agentNamespace" .root }}
+        {{- end }}
+        {{- end }}
+      {{- with .root.Values.certs.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- include "tote.restrictedContainer" .root | nindent 6 }}
+{{- end -}}
