@@ -13,7 +13,7 @@ import { apiAccess } from "./api-access.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
 import type { PodImage } from "./images.ts";
 import { readPods, type PodView } from "./pods.ts";
-import { startTote, type Tote } from "./tote.ts";
+import { startTote, type Tote, type ToteOptions } from "./tote.ts";
 import type { Manifest } from "./workloads.ts";
 
 /** Generous: the machine may be busy with other tests. */
@@ -63,10 +63,7 @@ export interface Scene {
 }
 
 /** Opens the cluster that is up and starts tote on it, for the tests of one file. */
-export async function openScene(
-  cleanup: Cleanup,
-  options: { readonly controllerArgs?: readonly string[] } = {},
-): Promise<Scene> {
+export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Promise<Scene> {
   const cluster = await openCluster();
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });

@@ -18,6 +18,12 @@ import { installDefinition, rightsManifests, TOTE_NAMESPACE } from "./tote-right
 const ACCOUNT = "tote";
 const TOKEN_SECONDS = 86_400;
 
+/** Flags of what startTote starts, beyond those that a test needs anyway. */
+export interface ToteOptions {
+  readonly controllerArgs?: readonly string[];
+  readonly agentArgs?: readonly string[];
+}
+
 /** Agents, controller and relay as processes, against a real cluster. */
 export interface Tote {
   readonly agents: ReadonlyMap<string, AgentProcess>;
@@ -30,6 +36,7 @@ export interface Tote {
   readonly kubeconfig: string;
   /** Ends the controller and starts one with other flags. */
   restartController(args?: readonly string[]): Promise<void>;
+  agent(node: string): AgentProcess;
 }
 
 /** Installs the definition, the service account and its rights. */
@@ -64,9 +71,9 @@ export async function writeAccountKubeconfig(kubectl: Kubectl, path: string): Pr
 export async function startTote(
   cluster: Cluster,
   cleanup: Cleanup,
-  options: { readonly controllerArgs?: readonly string[] } = {},
+  options: ToteOptions = {},
 ): Promise<Tote> {
-  const { controllerArgs = [] } = options;
+  const { controllerArgs = [], agentArgs = [] } = options;
   await installTote(cluster.kubectl);
   const kubeconfig = await writeAccountKubeconfig(
     cluster.kubectl,
@@ -89,6 +96,7 @@ export async function startTote(
           containerd,
           network: place,
           tls: { certDir: certs("agent") },
+          args: agentArgs,
           readyTimeoutMs: 60_000,
         }),
       );
@@ -122,6 +130,11 @@ export async function startTote(
     relay,
     sink,
     kubeconfig,
+    agent(node) {
+      const agent = agents.get(node);
+      if (agent === undefined) throw new Error(`no agent on ${node}`);
+      return agent;
+    },
     async restartController(args = controllerArgs) {
       await controller.stop();
       controller = await start(args);

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
+import { bytesReceived } from "../../harness/agent-metrics.ts";
+import { waitFor } from "../../harness/wait.ts";
+import { podImage, type PodImage } from "../images.ts";
+import { openScene, type Scene } from "../scene.ts";
+import { barePod, container } from "../workloads.ts";
+
+const megabyte = 1_000_000;
+/** the kubelet counts a node as gone after 40 s, and a lease of the controller ends after 15 s */
+const patienceMs = 240_000;
+
+describe("a transfer is interrupted, and the pod runs all the same", () => {
+  let cleanup: Cleanup;
+  let scene: Scene;
+  before(async () => {
+    cleanup = createCleanup();
+    // a transfer of 24 MB takes 6 s at least: time enough to break it
+    scene = await openScene(cleanup, { agentArgs: ["--max-bandwidth", "4Mi"] });
+  });
+  after(async () => {
+    await scene.cluster.registry.stop();
+    await cleanup.run();
+  });
+
+  /** An image on the nodes given, the registry gone, and a pod on another whose image is on its way. */
+  async function midTransfer(
+    title: string,
+    target: string,
+    sources: readonly string[],
+  ): Promise<{ namespace: string; image: PodImage }> {
+    const { cluster, tote } = scene;
+    await cluster.registry.start();
+    const namespace = await scene.namespace(title);
+    const image = await scene.push(await podImage(scene.title(title), 24 * megabyte));
+    const containers = [container(image.reference)];
+    await scene.apply(
+      ...sources.map((node) => barePod({ name: `has-${node}`, namespace, node, containers })),
+    );
+    await scene.waitForRunning(namespace, sources.length);
+    await cluster.registry.stop();
+    const earlier = await bytesReceived(tote.agent(target));
+    await scene.apply(barePod({ name: "wants", namespace, node: target, containers }));
+    await waitFor(
+      "some megabytes to be there",
+      async () => (await bytesReceived(tote.agent(target))) - earlier > 4 * megabyte,
+      { timeoutMs: patienceMs, intervalMs: 50 },
+    );
+    return { namespace, image };
+  }
+
+  async function endsWell({ namespace, image }: { namespace: string; image: PodImage }): Promise<void> {
+    await scene.waitForPods(
+      namespace,
+      "the one that waits runs",
+      (pods) => pods.some(({ name, isReady }) => name === "wants" && isReady),
+      patienceMs,
+    );
+    assert.equal((await scene.logs(namespace, "wants")).trim(), image.output);
+    const record = await scene.waitForRecord(
+      namespace,
+      "has recovered",
+      ({ status }) => (status.transitions ?? []).some(({ type }) => type === "recovered"),
+      patienceMs,
+    );
+    assert.equal(record.status.phase, "Completed", record.status.message);
+  }
+
+  test("the target's containerd restarts", async () => {
+    const state = await midTransfer("containerd", "n2", ["n1"]);
+    await scene.cluster.node("n2").containerd.restart();
+    await endsWell(state);
+  });
+
+  test("the source's containerd restarts", async () => {
+    const state = await midTransfer("source", "n3", ["n1"]);
+    await scene.cluster.node("n1").containerd.restart();
+    await endsWell(state);
+  });
+
+  test("the controller is killed", async () => {
+    const state = await midTransfer("controller", "n2", ["n1"]);
+    await scene.tote.controller.kill();
+    await scene.tote.restartController();
+    await endsWell(state);
+  });
+
+  test("the target's agent is killed", async () => {
+    const state = await midTransfer("agent", "n2", ["n1"]);
+    const agent = scene.tote.agent("n2");
+    await agent.kill();
+    await agent.restart();
+    await endsWell(state);
+  });
+
+  test("the source's agent is killed, and another node has the image", async () => {
+    const state = await midTransfer("two", "n2", ["n1", "n3"]);
+    const [record] = await scene.records(state.namespace);
+    const source = record?.status.plan?.sources[0] ?? "n1";
+    const agent = scene.tote.agent(source);
+    await agent.kill();
+    await endsWell(state);
+    await agent.restart();
+  });
+
+  test("the only source is drained", async (t) => {
+    const { kubectl } = scene.cluster;
+    const state = await midTransfer("drained", "n2", ["n1"]);
+    t.after(async () => void (await kubectl(["uncordon", "n1"])));
+    await kubectl(["cordon", "n1"]);
+    await kubectl(["delete", "pod", "has-n1", "--namespace", state.namespace, "--wait=false"]);
+    await endsWell(state);
+  });
+
+  test("the API server is away for 30 s", async () => {
+    const state = await midTransfer("api", "n3", ["n1"]);
+    await scene.cluster.stopApiServer();
+    // that long is what the test is about
+    await new Promise((resolve) => setTimeout(resolve, 30_000));
+    scene.cluster.startApiServer();
+    await waitFor("the API server", async () => (await scene.records(state.namespace)).length > 0, {
+      timeoutMs: patienceMs,
+      intervalMs: 500,
+    });
+    await endsWell(state);
+  });
+});
