@@ -36,10 +36,21 @@ export type RecordIndex = "subject" | "digest" | "node" | "image" | "phase";
 /** The records that the API server has, as the watch told. */
 export type RecordStore = ReadStore<KeptRecord, RecordIndex>;
 
+/** What pods are found by, beside their key. */
+export type PodIndex = "namespace" | "node" | "image" | "digest";
+/** What nodes are found by, beside their name. */
+export type NodeIndex = "name" | "digest";
+
+/** The objects that rules look at. */
+export interface ClusterObjects {
+  readonly pods: { readonly store: ReadStore<StrippedPod, PodIndex> };
+  readonly nodes: { readonly store: ReadStore<StrippedNode, NodeIndex> };
+}
+
 /** What the controller sees of the cluster, kept up to date by watches. */
-export interface ClusterView {
-  readonly pods: Reflector<StrippedPod, "namespace" | "node" | "image" | "digest">;
-  readonly nodes: Reflector<StrippedNode, "name" | "digest">;
+export interface ClusterView extends ClusterObjects {
+  readonly pods: Reflector<StrippedPod, PodIndex>;
+  readonly nodes: Reflector<StrippedNode, NodeIndex>;
   readonly namespaces: Reflector<StrippedNamespace>;
   /** undefined without --agent-namespace */
   readonly agents: Reflector<StrippedAgentPod, "node"> | undefined;
@@ -94,17 +105,8 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
     metrics.showReflector(label, reflector);
     return reflector;
   }
-  const pods = reflect("pods", PODS, (object) => stripPod(object, pool), {
-    namespace: (pod: StrippedPod) => [pod.namespace],
-    node: (pod: StrippedPod) => (pod.nodeName === "" ? [] : [pod.nodeName]),
-    image: (pod: StrippedPod) => unique(pod.containers.map(({ image }) => comparableName(image))),
-    digest: (pod: StrippedPod) =>
-      unique(pod.containers.flatMap(({ imageId }) => digestOfImageId(imageId) ?? [])),
-  });
-  const nodes = reflect("nodes", NODES, (object) => stripNode(object, pool), {
-    name: (node: StrippedNode) => unique(node.images.flat()),
-    digest: (node: StrippedNode) => unique(node.images.flat().flatMap((name) => digestOfImageId(name) ?? [])),
-  });
+  const pods = reflect("pods", PODS, (object) => stripPod(object, pool), POD_INDEXERS);
+  const nodes = reflect("nodes", NODES, (object) => stripNode(object, pool), NODE_INDEXERS);
   const namespaces = reflect("namespaces", NAMESPACES, stripNamespace, {});
   const records = reflect("salvagerecords", SALVAGE_RECORDS, keepRecord, RECORD_INDEXERS);
   const agents =
@@ -153,6 +155,20 @@ export function subjectOf({ metadata, spec, status }: SalvageRecord): string {
   const image = status.origin?.image ?? spec.imageRef ?? "";
   return subjectKey(metadata.namespace, image, status.origin?.targetNode ?? spec.targetNode ?? "");
 }
+
+/** How pods are found. */
+export const POD_INDEXERS: Readonly<Record<PodIndex, Indexer<StrippedPod>>> = {
+  namespace: ({ namespace }) => [namespace],
+  node: ({ nodeName }) => (nodeName === "" ? [] : [nodeName]),
+  image: ({ containers }) => unique(containers.map(({ image }) => comparableName(image))),
+  digest: ({ containers }) => unique(containers.flatMap(({ imageId }) => digestOfImageId(imageId) ?? [])),
+};
+
+/** How nodes are found: by the names and by the digests of their images. */
+export const NODE_INDEXERS: Readonly<Record<NodeIndex, Indexer<StrippedNode>>> = {
+  name: ({ images }) => unique(images.flat()),
+  digest: ({ images }) => unique(images.flat().flatMap((name) => digestOfImageId(name) ?? [])),
+};
 
 /** How records are found. */
 export const RECORD_INDEXERS: Readonly<Record<RecordIndex, Indexer<KeptRecord>>> = {

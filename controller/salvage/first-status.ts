@@ -1,5 +1,5 @@
 import { isDigest } from "../../lib/digest.ts";
-import { subjectOf, type ClusterView } from "../cluster-view.ts";
+import { subjectOf, type ClusterObjects } from "../cluster-view.ts";
 import type { Episode } from "../detect/episodes.ts";
 import type { FailureCause } from "../detect/failure.ts";
 import type { FailureWatch } from "../detect/failure-watch.ts";
@@ -14,7 +14,7 @@ import { leadingFailure, podsOf, topOwner } from "./salvage-subject.ts";
 
 /** What the first status of a record is made from. */
 export interface FirstStatusOptions {
-  readonly view: Pick<ClusterView, "pods">;
+  readonly view: Pick<ClusterObjects, "pods">;
   readonly failures: FailureWatch;
   readonly optIn: OptInCheck;
   readonly book: RecordBook;

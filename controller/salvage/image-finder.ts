@@ -3,7 +3,7 @@ import type { ImageReference } from "../../lib/reference.ts";
 import type { AgentAnswer, AgentQuestions } from "../agents/agent-questions.ts";
 import type { AgentDirectory } from "../agents/agent-directory.ts";
 import type { NodeImage } from "../agents/node-image.ts";
-import type { ClusterView } from "../cluster-view.ts";
+import type { ClusterObjects } from "../cluster-view.ts";
 import type { StrippedNode } from "../objects/node.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import { PLAN_SOURCES_MAX } from "../limits.ts";
@@ -38,12 +38,12 @@ export interface FoundImage {
 
 /** Finds out what names mean and where content is, from the API first and from agents where that is not enough. */
 export class ImageFinder {
-  readonly #view: Pick<ClusterView, "pods" | "nodes">;
+  readonly #view: ClusterObjects;
   readonly #questions: AgentQuestions;
   readonly #directory: AgentDirectory;
 
   constructor(options: {
-    readonly view: Pick<ClusterView, "pods" | "nodes">;
+    readonly view: ClusterObjects;
     readonly questions: AgentQuestions;
     readonly directory: AgentDirectory;
   }) {

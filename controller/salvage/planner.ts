@@ -3,7 +3,7 @@ import type { AgentClient } from "../agents/agent-clients.ts";
 import { QUESTION_TIMEOUT_MS } from "../agents/limits.ts";
 import type { NodeBlob } from "../agents/node-image.ts";
 import type { FailureCause } from "../detect/failure.ts";
-import type { ClusterView } from "../cluster-view.ts";
+import type { ClusterObjects } from "../cluster-view.ts";
 import type { SalvagePlan } from "../objects/salvage-record.ts";
 import type { Resolution } from "../resolve/resolve-digest.ts";
 import { authorise, type AuthorisationMode } from "./authorise.ts";
@@ -39,14 +39,14 @@ export interface PlanRules {
 /** Makes plans: resolves, locates, authorises and checks the room. Changes nothing anywhere. */
 export class Planner {
   readonly #options: {
-    readonly view: Pick<ClusterView, "pods">;
+    readonly view: Pick<ClusterObjects, "pods">;
     readonly finder: ImageFinder;
     readonly clients: { get(node: string): AgentClient | undefined };
     readonly rules: PlanRules;
   };
 
   constructor(options: {
-    readonly view: Pick<ClusterView, "pods">;
+    readonly view: Pick<ClusterObjects, "pods">;
     readonly finder: ImageFinder;
     readonly clients: { get(node: string): AgentClient | undefined };
     readonly rules: PlanRules;

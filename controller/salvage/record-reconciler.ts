@@ -1,6 +1,6 @@
 import type { AgentQuestions } from "../agents/agent-questions.ts";
 import type { ImportDriver } from "../agents/import-driver.ts";
-import { subjectOf, type ClusterView } from "../cluster-view.ts";
+import { subjectOf, type ClusterObjects } from "../cluster-view.ts";
 import { dispositionOf } from "../detect/disposition.ts";
 import type { FailingContainer, FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
@@ -32,7 +32,7 @@ const TRANSFER_OWNERS_MAX_AGE_MS = 4_000;
 
 /** What the work on records needs. */
 export interface RecordReconcilerOptions {
-  readonly view: Pick<ClusterView, "pods" | "nodes">;
+  readonly view: ClusterObjects;
   readonly failures: FailureWatch;
   readonly book: RecordBook;
   readonly keeper: RecordKeeper;
@@ -131,6 +131,9 @@ export class RecordReconciler {
     }
     if (record.status.plan === undefined) return await this.#plan(record, signal);
     if (transfers.isRunning(key)) return { kind: "again", afterMs: TRANSFER_CHECK_MS };
+    // asking who wants it took a while, in which the transfer may have ended
+    const isOld = book.get(key)?.metadata.resourceVersion !== record.metadata.resourceVersion;
+    if (isOld) return { kind: "again", afterMs: 0 };
     return await starter.start(record, record.status.plan, await this.#priority(record, signal), signal);
   }
 
