@@ -12,19 +12,32 @@ const NODES = ["a", "b", "c", "d", "e"];
 const SET = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "web-5d", uid: "uid-web-5d" };
 
 /** Waits until a pod that does not ask for help runs: what it says counts as evidence. */
-async function runs(rig: SimulatedRig, name: string, node: string, image: string): Promise<void> {
-  rig.createPod({ name, namespace: "shop", node, image, owner: SET, annotations: {} });
+async function runs(
+  rig: SimulatedRig,
+  pod: { readonly name: string; readonly node: string; readonly image: string; readonly owner?: typeof SET },
+): Promise<void> {
+  const { name } = pod;
+  rig.createPod({ namespace: "shop", owner: SET, annotations: {}, ...pod });
   await rig.waitForRunning("shop", name);
 }
 
-test("old content under a tag on three nodes counts for nothing against one sibling that runs the new one", async (t) => {
+test("old content under a tag on three nodes, and in older pods, counts for nothing against one sibling with the new one", async (t) => {
   const rig = await startSimulatedRig(t, { nodes: NODES });
   rig.createNamespace("shop");
   const old = rig.image("web", "a", "b", "c");
   const fresh = simulatedImage("web, built anew");
   rig.fleet.agent("d").put(fresh, old.name);
   rig.kubelets.publishImages();
-  await runs(rig, "sibling", "d", old.name);
+  const image = old.name;
+  for (const node of ["a", "b"]) {
+    await runs(rig, {
+      name: `older-${node}`,
+      node,
+      image,
+      owner: { ...SET, name: "web-4c", uid: "uid-web-4c" },
+    });
+  }
+  await runs(rig, { name: "sibling", node: "d", image });
   rig.createPod({ name: "fails", namespace: "shop", node: "e", image: old.name, owner: SET });
   const status = await rig.waitForEnd("shop");
   assert.equal(status.phase, "Completed", status.message);
@@ -38,8 +51,8 @@ test("two siblings that disagree make the tag ambiguous, and nothing moves", asy
   const one = rig.image("web", "a", "b");
   const other = simulatedImage("web, built anew");
   rig.fleet.agent("d").put(other, one.name);
-  await runs(rig, "sibling-1", "a", one.name);
-  await runs(rig, "sibling-2", "d", one.name);
+  await runs(rig, { name: "sibling-1", node: "a", image: one.name });
+  await runs(rig, { name: "sibling-2", node: "d", image: one.name });
   rig.createPod({ name: "fails", namespace: "shop", node: "e", image: one.name, owner: SET });
   const status = await rig.waitForEnd("shop");
   assert.equal(status.phase, "Refused");
