@@ -149,5 +149,14 @@ test("the documented event and configuration are what the relay takes, and the s
     types: ["webhook", "slack"],
   });
   assert.deepEqual(subscription?.retry.scheduleMs, RETRY_SCHEDULE_MS);
+  const slack = blocks("yaml").find((code) => code.includes("type: slack"));
+  const found = parseSubscriptions(slack ?? "", {
+    file: "/etc/tote/relay.yaml",
+    types: ["webhook", "slack"],
+  });
+  assert.deepEqual(
+    found.map((one) => one.type === "slack" && (one.channel ?? one.urlFile)),
+    ["C0123456789", "/etc/tote/slack-hook-url"],
+  );
   assert.equal(DOCUMENT.match(/^\| \d{1,2} +\|/gm)?.length, RETRY_SCHEDULE_MS.length);
 });
