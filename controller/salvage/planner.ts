@@ -70,6 +70,9 @@ export class Planner {
       perSource: Number.POSITIVE_INFINITY,
     });
     const isHere = found.onTarget?.isRunnable === true;
+    // who may not have it is not told either which nodes have it, and what is wrong with them
+    const isSecret = !authorisation.allowed && found.holders.length > 0 && !request.isCorrupt;
+    if (isSecret) return refuse("NotAuthorized", authorisation.message);
     if (choice.kind !== "sources" && !isHere) {
       const message = choice.kind === "none" ? choice.message : "every source is busy";
       if (!request.isCorrupt) return refuse("NoSource", message);
