@@ -1,4 +1,4 @@
-import { buildImage, busyboxLayer, type BuiltImage } from "../harness/image-builder.ts";
+import { buildImage, busyboxLayer, type BuiltImage, type LayerSpec } from "../harness/image-builder.ts";
 import { buildIndex, type BuiltIndex } from "../harness/image-index.ts";
 import { REGISTRY_HOST } from "./registry.ts";
 
@@ -19,8 +19,10 @@ export interface PodImage<T = BuiltImage> {
 export const PRINT_TITLE: readonly string[] = ["/bin/cat", "/etc/title"];
 
 const defaultBytes = 1_500_000;
+/** of one layer; larger images have more of them */
+const layerBytes = 8_000_000;
 
-/** Builds an image that shares no layer but busybox with any other. `bytes`: of its random layer. */
+/** Builds an image that shares no layer but busybox with any other. `bytes`: of its random layers. */
 export async function podImage(title: string, bytes = defaultBytes): Promise<PodImage> {
   return named(title, await build(title, bytes));
 }
@@ -36,12 +38,12 @@ export async function podIndex(title: string, bytes = defaultBytes): Promise<Pod
 }
 
 async function build(title: string, bytes: number): Promise<BuiltImage> {
-  const output = outputOf(title);
+  const data = Array.from({ length: Math.ceil(bytes / layerBytes) }, (_none, at): LayerSpec => {
+    const size = Math.min(layerBytes, bytes - at * layerBytes);
+    return { files: { [`data/${at}`]: { size, fill: "random", seed: `${title} ${at}` } } };
+  });
   return await buildImage({
-    layers: [
-      await busyboxLayer(),
-      { files: { "etc/title": `${output}\n`, data: { size: bytes, fill: "random", seed: title } } },
-    ],
+    layers: [await busyboxLayer(), { files: { "etc/title": `${outputOf(title)}\n` } }, ...data],
     config: { cmd: ["/bin/sh", "-c", "cat /etc/title; exec sleep 1000000"] },
   });
 }
