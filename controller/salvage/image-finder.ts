@@ -32,7 +32,7 @@ export interface FoundImage {
   readonly images: ReadonlyMap<string, NodeImage>;
   /** every node that has it, for authorisation and reports */
   readonly holders: readonly Holder[];
-  /** every agent was asked and answered: nobody else has it */
+  /** every agent was asked and answered, and none that has it is out of reach just now: nobody can serve it, ever */
   readonly isCertain: boolean;
 }
 
@@ -121,14 +121,17 @@ export class ImageFinder {
         const incomplete = answer === undefined ? "its agent was not asked" : objectionOf(answer);
         return { ...this.#planNode(node), load: 0, incomplete };
       });
-    const unasked = [...this.#view.nodes.store.values()].filter((node) => !isKnown(node, answers));
+    const isAnswered = [...this.#view.nodes.store.values()].every((node) => isKnown(node, answers));
+    const isOutOfReach = candidates.some(
+      ({ incomplete, isReady, hasReadyAgent }) => incomplete === "" && !(isReady && hasReadyAgent),
+    );
     return {
       target,
       onTarget: images.get(target.name),
       candidates,
       images,
       holders,
-      isCertain: unasked.length === 0,
+      isCertain: isAnswered && !isOutOfReach,
     };
   }
 

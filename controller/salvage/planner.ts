@@ -77,7 +77,10 @@ export class Planner {
       const message = choice.kind === "none" ? choice.message : "every source is busy";
       if (!request.isCorrupt) return refuse("NoSource", message);
       if (found.isCertain) return { kind: "remove", digest, evidence: message };
-      return refuse("NoSource", `${message}; not every node has answered, so that nothing is removed`);
+      return refuse(
+        "NoSource",
+        `${message}; nothing is removed while a node may have it that does not answer or is not Ready`,
+      );
     }
     if (!authorisation.allowed) return refuse("NotAuthorized", authorisation.message);
     if (!found.target.hasReadyAgent) return refuse("NoAgent", `node ${found.target.name} has no ready agent`);
