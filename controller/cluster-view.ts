@@ -173,11 +173,16 @@ export const NODE_INDEXERS: Readonly<Record<NodeIndex, Indexer<StrippedNode>>> =
 /** How records are found. */
 export const RECORD_INDEXERS: Readonly<Record<RecordIndex, Indexer<KeptRecord>>> = {
   subject: ({ record }) => (record === undefined ? [] : [subjectOf(record)]),
-  digest: ({ record }) => present(record?.status.digest ?? record?.spec.digest),
+  digest: ({ record }) => (record === undefined ? [] : present(digestOf(record))),
   node: ({ record }) => present(record?.status.plan?.targetNode ?? record?.spec.targetNode),
   image: ({ record }) => (record === undefined ? [] : present(imageKeyOf(record))),
   phase: ({ record }) => present(record?.status.phase),
 };
+
+/** The digest that a record has come to; undefined while only a tag is known. */
+export function digestOf({ spec, status }: SalvageRecord): string | undefined {
+  return status.digest ?? spec.digest;
+}
 
 /** The value of the index "image": what all records of one namespace and image have in common, on whatever node. */
 export function imageKey(namespace: string, image: string): string {

@@ -3,18 +3,20 @@ import { after, before, describe, test } from "node:test";
 
 import { systemClock } from "../../lib/clock.ts";
 import { createApiServer } from "../../test/harness/apiserver/server.ts";
+import type { ApiServer } from "../../test/harness/apiserver/types.ts";
 import { createCleanup } from "../../test/harness/cleanup.ts";
 import { kubeClient } from "../../test/harness/kube-client.ts";
-import { RECORD_INDEXERS, type KeptRecord, type RecordIndex } from "../cluster-view.ts";
+import { RECORD_INDEXERS, subjectOf, type KeptRecord, type RecordIndex } from "../cluster-view.ts";
 import type { KubeApi } from "../kube/kube-api.ts";
 import { Store } from "../kube/store.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { parseCrd } from "../testing/crd.ts";
-import { CHANGES, ORIGIN, record, statusAfter } from "../testing/records.ts";
+import { digestOf } from "../testing/nodes.ts";
+import { CHANGES, ORIGIN, PLAN, record, statusAfter } from "../testing/records.ts";
 import { newRecord } from "./new-record.ts";
 import { RecordBook } from "./record-book.ts";
 
-const { detected, refused } = CHANGES;
+const { detected, planned, refused, recovered } = CHANGES;
 const REFUSED = statusAfter(detected, refused);
 const signal = new AbortController().signal;
 
@@ -30,9 +32,10 @@ class IndexedOnly extends Store<KeptRecord, RecordIndex> {
 
 describe("the book of records", () => {
   const cleanup = createCleanup();
+  let server: ApiServer;
   let api: KubeApi;
   before(async () => {
-    const server = await createApiServer({ cleanup, crds: [parseCrd()] });
+    server = await createApiServer({ cleanup, crds: [parseCrd()] });
     server.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } });
     ({ api } = await kubeClient({ server, cleanup }));
   });
@@ -85,5 +88,113 @@ describe("the book of records", () => {
     assert.equal(records.withImage("shop", ORIGIN.image).length, 4);
     see(now);
     assert.equal(records.refused, 3);
+  });
+
+  /** A record that this book has just made, with an image of its own. */
+  async function make(records: RecordBook, image: string, digest?: string): Promise<SalvageRecord> {
+    const key = { namespace: "shop", content: digest ?? image, targetNode: "node-b" };
+    const order = { key, repository: image, episode: 1, imageRef: image, podName: "web-1" };
+    return (await records.create(newRecord(order), signal)).record;
+  }
+
+  test("knows what it has written before the watch tells, and believes what is newer", async () => {
+    const { book: records, see } = book();
+    const made = await make(records, "registry.test/ahead");
+    const key = `shop/${made.metadata.name}`;
+    assert.equal(records.get(key)?.metadata.uid, made.metadata.uid);
+    const { record: pending } = await records.change(key, detected, signal);
+    see(made);
+    assert.equal(records.get(key)?.status.phase, "Pending", "an old word of the watch hides a write");
+    assert.deepEqual(records.about(subjectOf(pending)), [pending]);
+    const newer = { ...pending, metadata: { ...pending.metadata, resourceVersion: "999999999" } };
+    see({ ...newer, status: REFUSED });
+    assert.equal(records.get(key)?.status.phase, "Refused");
+  });
+
+  test("finds a record by the digest that it has come to, before the watch tells", async () => {
+    const { book: records } = book();
+    const made = await make(records, "registry.test/resolved");
+    const digest = digestOf("d");
+    const key = `shop/${made.metadata.name}`;
+    await records.change(key, detected, signal);
+    await records.change(key, { ...planned, plan: { ...PLAN, digest } }, signal);
+    assert.deepEqual(
+      records.withDigest(digest).map(({ metadata }) => metadata.name),
+      [made.metadata.name],
+    );
+  });
+
+  test("takes a record that exists as it is, and says that it was not its own", async () => {
+    const first = book().book;
+    const made = await make(first, "registry.test/twice");
+    await first.change(`shop/${made.metadata.name}`, detected, signal);
+    const other = book().book;
+    const key = { namespace: "shop", content: "registry.test/twice", targetNode: "node-b" };
+    const order = { key, repository: "registry.test/twice", episode: 1, imageRef: "x", podName: "web-9" };
+    const { record: found, changed } = await other.create(newRecord(order), signal);
+    assert.equal(changed, false);
+    assert.equal(found.status.phase, "Pending");
+    assert.equal(other.get(`shop/${made.metadata.name}`)?.metadata.uid, made.metadata.uid);
+  });
+
+  test("tries again on the newest state when somebody else has written", async () => {
+    const ours = book().book;
+    const made = await make(ours, "registry.test/conflict");
+    const key = `shop/${made.metadata.name}`;
+    await ours.change(key, detected, signal);
+    const theirs = book().book;
+    await theirs.change(key, { type: "cause", cause: "tls" }, signal);
+    const { record: now } = await ours.change(key, refused, signal);
+    assert.deepEqual([now.status.phase, now.status.cause], ["Refused", "tls"]);
+    await assert.rejects(theirs.change(key, planned, signal), /phase Refused cannot be changed by "planned"/);
+  });
+
+  test("writes the changes of one record one after the other, and none for what is so already", async () => {
+    const { book: records } = book();
+    const made = await make(records, "registry.test/queue");
+    const key = `shop/${made.metadata.name}`;
+    const causes = ["tls", "timeout", "not_found"] as const;
+    const results = await Promise.all([
+      records.change(key, detected, signal),
+      ...causes.map(async (cause) => await records.change(key, { type: "cause", cause }, signal)),
+      records.change(key, { type: "cause", cause: "not_found" }, signal),
+    ]);
+    assert.deepEqual(
+      results.map(({ changed }) => changed),
+      [true, true, true, true, false],
+    );
+    assert.equal(records.get(key)?.status.cause, "not_found");
+  });
+
+  test("a change that fails does not hold up the next", async () => {
+    const { book: records } = book();
+    const made = await make(records, "registry.test/held");
+    const key = `shop/${made.metadata.name}`;
+    const first = records.change(key, recovered, signal);
+    const second = records.change(key, detected, signal);
+    await assert.rejects(first, /phase New/);
+    assert.ok((await second).changed);
+  });
+
+  test("forgets a record that is gone, though the watch has never seen it", async () => {
+    const { book: records } = book();
+    const made = await make(records, "registry.test/ghost");
+    const key = `shop/${made.metadata.name}`;
+    server.delete("salvagerecords", key);
+    await assert.rejects(records.change(key, detected, signal), /404/);
+    assert.equal(records.get(key), undefined);
+    assert.deepEqual(records.about(subjectOf(made)), []);
+  });
+
+  test("deletes a record as it knows it, and leaves one alone that has changed since", async () => {
+    const { book: records } = book();
+    const made = await make(records, "registry.test/deleted");
+    const key = `shop/${made.metadata.name}`;
+    const { record: now } = await records.change(key, detected, signal);
+    await records.delete(made, signal);
+    assert.ok(server.get("salvagerecords", key));
+    await records.delete(now, signal);
+    assert.equal(server.get("salvagerecords", key), undefined);
+    await records.delete(now, signal);
   });
 });

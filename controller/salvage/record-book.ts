@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
-import { imageKey, imageKeyOf, subjectOf, type RecordStore } from "../cluster-view.ts";
+import { digestOf, imageKey, imageKeyOf, subjectOf, type RecordStore } from "../cluster-view.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../kube/api-error.ts";
 import type { KubeApi } from "../kube/kube-api.ts";
 import type { KubeObject } from "../kube/objects.ts";
@@ -27,7 +27,7 @@ export class RecordBook {
   readonly #api: KubeApi;
   readonly #store: RecordStore;
   readonly #clock: Clock;
-  /** written here and not seen by the watch yet; undefined stands for a deletion */
+  /** written here and not seen by the watch yet */
   readonly #ahead = new Map<string, SalvageRecord>();
   /** the last write of each record that is under way: writes of one record follow each other */
   readonly #writing = new Map<string, Promise<unknown>>();
@@ -61,7 +61,7 @@ export class RecordBook {
   /** Records that have come to this digest. */
   withDigest(digest: string): readonly SalvageRecord[] {
     const keys = new Set(this.#store.findKeys("digest", digest));
-    for (const [key, record] of this.#ahead) if (record.spec.digest === digest) keys.add(key);
+    for (const [key, record] of this.#ahead) if (digestOf(record) === digest) keys.add(key);
     return [...keys].flatMap((key) => this.get(key) ?? []);
   }
 
@@ -92,7 +92,7 @@ export class RecordBook {
     }
   }
 
-  /** The watch has told of a deletion. */
+  /** It has been deleted: the watch has told so, or a write. */
   forget(key: string): void {
     this.#ahead.delete(key);
   }
@@ -164,6 +164,7 @@ export class RecordBook {
       try {
         return { record: this.#keep(await this.#replace(record, status, signal)), changed: true };
       } catch (error) {
+        if (isNotFound(error)) this.forget(key);
         if (!isConflict(error) || conflicts >= CONFLICTS_MAX) throw error;
         record = await this.#read(key, signal);
       }
@@ -181,7 +182,13 @@ export class RecordBook {
   }
 
   async #read(key: string, signal: AbortSignal): Promise<SalvageRecord> {
-    return this.#keep(await this.#api.get<KubeObject>(SALVAGE_RECORDS, parseKey(key), { signal }));
+    try {
+      return this.#keep(await this.#api.get<KubeObject>(SALVAGE_RECORDS, parseKey(key), { signal }));
+    } catch (error) {
+      // a watch that has never seen it will not tell of its end either
+      if (isNotFound(error)) this.forget(key);
+      throw error;
+    }
   }
 
   #keep(object: KubeObject): SalvageRecord {
