@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -12,6 +12,7 @@ import { run } from "../harness/run.ts";
 import { waitFor } from "../harness/wait.ts";
 import { privateApt } from "../setup/private-apt.ts";
 import { ensureSystem } from "../setup/system.ts";
+import { mendSource } from "./kubernetes-mends.ts";
 
 /** The release that Debian 12 has as a source package. */
 export const KUBERNETES_VERSION = "1.20.2";
@@ -27,6 +28,7 @@ export const KUBERNETES_PROGRAMS = [
 const suite = "bookworm";
 /** Kubernetes 1.20 does not build with what is current */
 const goRoot = "/usr/lib/go-1.19";
+const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 const progressMs = 20_000;
 const buildTimeoutMs = 3 * 3_600_000;
 
@@ -108,26 +110,8 @@ async function unpackSource(scratch: string, root: string, options: KubernetesBu
   });
   await mkdir(join(root, ".."), { recursive: true });
   await rm(root, { recursive: true, force: true });
-  await mendReflection(scratch, half, options);
+  await mendSource({ root: half, scratch, suite, signal });
   await rename(half, root);
-}
-
-/**
- * Replaces a vendored library that reads the insides of Go's maps as they were before Go 1.18: with it the API server
- * crashes at the first custom resource that has labels (modern-go/reflect2, release notes of 1.0.2).
- */
-async function mendReflection(scratch: string, root: string, options: KubernetesBuildOptions): Promise<void> {
-  const folder = join(scratch, "reflect2");
-  await mkdir(folder, { recursive: true });
-  const apt = await privateApt({ suite, scratch: folder, signal: options.signal });
-  await apt.get("download", "golang-github-modern-go-reflect2-dev");
-  const archive = (await readdir(folder)).find((name) => name.endsWith(".deb"));
-  if (archive === undefined) throw new Error(`apt-get download left no package of reflect2 in ${folder}`);
-  await run("dpkg", ["-x", join(folder, archive), folder], { signal: options.signal });
-  const library = join("github.com", "modern-go", "reflect2");
-  const vendored = join(root, "vendor", library);
-  await rm(vendored, { recursive: true, force: true });
-  await cp(join(folder, "usr", "share", "gocode", "src", library), vendored, { recursive: true });
 }
 
 /** What hack/lib/version.sh reads instead of asking git. */
@@ -166,6 +150,9 @@ async function make(root: string, scratch: string, options: KubernetesBuildOptio
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
   };
   process.once("exit", end);
+  // without a listener a signal would end this process alone, and not the compilers
+  const quit = (): void => process.exit(1);
+  if (options.signal === undefined) for (const name of ENDING_SIGNALS) process.once(name, quit);
   options.signal?.addEventListener("abort", end, { once: true });
   const last = follow([child.stdout, child.stderr], options.say);
   try {
@@ -173,6 +160,7 @@ async function make(root: string, scratch: string, options: KubernetesBuildOptio
   } finally {
     last.stop();
     process.off("exit", end);
+    for (const name of ENDING_SIGNALS) process.off(name, quit);
     options.signal?.removeEventListener("abort", end);
   }
   options.signal?.throwIfAborted();
