@@ -147,3 +147,11 @@ test("records without an image of tote's, and those of long ago, are left alone"
   assert.deepEqual(await step(old), { kind: "done" });
   assert.deepEqual(nudged(), []);
 });
+
+test("all pods that wait for one image are nudged in one step, however many", async (t) => {
+  const { show, record, step, nudged } = await setUp(t);
+  const names = Array.from({ length: 25 }, (_, at) => `web-${at}`);
+  for (const name of names) show({ ...FAILING, name, uid: `uid-${name}` });
+  await step(await record(detected, planned, started, salvaged));
+  assert.deepEqual(nudged().toSorted(), names.map((name) => `${name}/status`).toSorted());
+});

@@ -31,6 +31,9 @@ export interface RecoveryOptions {
 /** How long after its end a record is watched for its pods to start, in milliseconds. */
 const WATCHED_MS = 60 * 60_000;
 
+/** How many patches of one record are on their way to the API server at once. */
+const NUDGES_AT_ONCE = 10;
+
 /** Wakes the kubelet once an image is there, and sees whether the pods start. */
 export class Recovery {
   readonly #options: RecoveryOptions;
@@ -62,16 +65,15 @@ export class Recovery {
     }
     const hanging = waiting.filter(({ episode }) => episode.failure.reason === "HangingPull");
     const pauses: number[] = [NOT_RECOVERED_AT_MS - elapsed];
+    const due: StrippedPod[] = [];
     // one whose kubelet sits inside a pull feels no nudge
-    for (const container of distinctPods(waiting.filter((one) => !hanging.includes(one)))) {
-      const step = nextNudge(elapsed, this.#lastNudge(container.pod, visibleAt));
-      if (step.kind === "nudge") await this.#nudge(container.pod, signal);
-      else if (step.kind === "wait") pauses.push(step.milliseconds);
-      if (step.kind === "nudge") {
-        const next = nextNudge(elapsed, elapsed);
-        if (next.kind === "wait") pauses.push(next.milliseconds);
-      }
+    for (const { pod } of distinctPods(waiting.filter((one) => !hanging.includes(one)))) {
+      const step = nextNudge(elapsed, this.#lastNudge(pod, visibleAt));
+      if (step.kind === "nudge") due.push(pod);
+      const next = step.kind === "nudge" ? nextNudge(elapsed, elapsed) : step;
+      if (next.kind === "wait") pauses.push(next.milliseconds);
     }
+    await this.#nudgeAll(due, signal);
     if (elapsed < NOT_RECOVERED_AT_MS) return { kind: "again", afterMs: Math.max(100, Math.min(...pauses)) };
     if (!transitions.some(({ type }) => type === "not_recovered")) {
       const message = (hanging[0] ?? waiting[0])?.episode.failure.message ?? "";
@@ -94,6 +96,13 @@ export class Recovery {
   #lastNudge(pod: StrippedPod, visibleAt: number): number | undefined {
     const last = Math.max(this.#nudged.get(pod.uid) ?? 0, asTime(pod.annotations[ANNOTATIONS.salvagedAt]));
     return last >= visibleAt && last > 0 ? last - visibleAt : undefined;
+  }
+
+  /** Nudges some at a time: pods of one image wait in hundreds, and each of them for the ones before it. */
+  async #nudgeAll(pods: readonly StrippedPod[], signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < pods.length; at += NUDGES_AT_ONCE) {
+      await Promise.all(pods.slice(at, at + NUDGES_AT_ONCE).map((pod) => this.#nudge(pod, signal)));
+    }
   }
 
   async #nudge(pod: StrippedPod, signal: AbortSignal): Promise<void> {
