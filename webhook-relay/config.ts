@@ -8,7 +8,8 @@ import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import type { RetentionPolicy } from "./housekeeper.ts";
 import type { TokenFiles } from "./tokens.ts";
 
-const FLAGS = defineFlags({
+/** The flags of `tote webhook-relay`. */
+export const RELAY_FLAGS = defineFlags({
   listen: {
     kind: "hostport",
     default: "127.0.0.1:8090",
@@ -16,6 +17,10 @@ const FLAGS = defineFlags({
   },
   config: { kind: "path", required: true, help: "YAML file of subscriptions; reloaded when it changes" },
   "data-dir": { kind: "path", required: true, help: "folder of the store, for this relay alone" },
+  "ephemeral-data": {
+    kind: "boolean",
+    help: "say in the metrics that --data-dir goes with the pod, and what is not delivered with it",
+  },
   "token-file": {
     kind: "path",
     required: true,
@@ -96,6 +101,8 @@ export interface RelayConfig {
   readonly listen: HostPort;
   readonly configFile: string;
   readonly dataDir: string;
+  /** the store is lost with the pod; only said, nothing is done otherwise */
+  readonly ephemeralData: boolean;
   readonly tokenFiles: TokenFiles;
   readonly metricsAddr: HostPort;
   /** undefined: plain HTTP */
@@ -120,12 +127,12 @@ export type RelayConfigResult =
 
 /** Reads the relay's flags and their environment twins. Pure. */
 export function readRelayConfig(argv: readonly string[], env: Environment): RelayConfigResult {
-  const parsed = parseFlags(FLAGS, argv, env);
+  const parsed = parseFlags(RELAY_FLAGS, argv, env);
   if (parsed.kind === "error") return parsed;
   if (parsed.kind === "help") {
     const about = "Takes tote's events and delivers them to webhooks and Slack: signed, retried, never lost.";
     const usage = "tote webhook-relay --config FILE --data-dir DIR --token-file FILE [flags]";
-    return { kind: "help", text: formatHelp(usage, about, FLAGS) };
+    return { kind: "help", text: formatHelp(usage, about, RELAY_FLAGS) };
   }
   const { values } = parsed;
   const { listen, tlsCert, tlsKey, tlsCa, requireClientCert } = values;
@@ -152,6 +159,7 @@ export function readRelayConfig(argv: readonly string[], env: Environment): Rela
       listen,
       configFile: values.config,
       dataDir: values.dataDir,
+      ephemeralData: values.ephemeralData,
       tokenFiles: {
         ingest: values.tokenFile,
         read: values.readTokenFile,

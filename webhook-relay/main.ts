@@ -13,6 +13,7 @@ import { onShutdownSignal } from "../lib/shutdown.ts";
 import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { toteVersion } from "../lib/version.ts";
 import { readRelayConfig, type RelayConfig } from "./config.ts";
+import { registerDurability } from "./durability.ts";
 import { followServerTls, followSubscriptions, followTokens } from "./followers.ts";
 import { peerOf, refuseUnlessController, startRelayServer, type RelayServer } from "./http-server.ts";
 import { Redactor } from "./redact.ts";
@@ -81,6 +82,7 @@ async function run(
   // what was begun is ended in reverse order, also when something after it cannot begin
   await using begun = new AsyncDisposableStack();
   const registry = new Registry();
+  registerDurability(registry, config.ephemeralData);
   if (certificates !== undefined) registerTlsMetrics(registry, () => certificates.current.cert);
   const running = createRelay({
     dataDir: config.dataDir,
@@ -120,6 +122,7 @@ async function run(
     metrics: health.address,
     subscriptions: subscriptions.current.length,
   });
+  if (config.ephemeralData) logger.warn("the store is lost with this pod, and what is not delivered with it");
   if (config.tls === undefined) logger.warn("no TLS: whoever can listen in can read tokens and events");
 
   const ended = new AbortController();

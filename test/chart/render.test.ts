@@ -92,6 +92,14 @@ void suite("the chart, rendered", () => {
   void test("a plain install needs no volume and no relay, one subscription brings it", () => {
     assert.ok(!of("default").some(({ kind }) => kind === "StatefulSet"));
     assert.ok(of("full").some(({ kind, name }) => kind === "StatefulSet" && name === "tote-relay"));
+    assert.match(
+      JSON.stringify(find(of("legacy"), "StatefulSet", "tote-relay")),
+      /--ephemeral-data.*"emptyDir"/,
+    );
+    assert.doesNotMatch(
+      JSON.stringify(find(of("full"), "StatefulSet", "tote-relay")),
+      /"emptyDir"|--ephemeral-data/,
+    );
     const data = asObject(find(of("legacy"), "Secret", "tote-relay")["stringData"]);
     assert.match(asText(data["relay.yaml"]), /format: tote-v0\n\s+name: legacy/);
   });
