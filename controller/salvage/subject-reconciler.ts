@@ -46,7 +46,7 @@ export interface SubjectReconcilerOptions {
 /** Sees to it that pods that fail for one image on one node have a record, and that it knows them. */
 export class SubjectReconciler {
   readonly #options: SubjectReconcilerOptions;
-  /** failures that have been counted, by subject */
+  /** episodes that have been counted and still last, by subject */
   readonly #counted = new Map<string, Set<string>>();
 
   constructor(options: SubjectReconcilerOptions) {
@@ -72,7 +72,7 @@ export class SubjectReconciler {
       }
       return { kind: "again", afterMs: IGNORED_RECHECK_MS };
     }
-    this.#count(subject, asking);
+    this.#count(subject, failing, asking);
     return await this.#settle(lead, asking, priority, signal);
   }
 
@@ -231,16 +231,21 @@ export class SubjectReconciler {
     return { asking, priority };
   }
 
-  #count(subject: string, asking: readonly FailingContainer[]): void {
-    const counted = this.#counted.get(subject) ?? new Set<string>();
+  /** Counts each episode once; of those that are over nothing is kept. */
+  #count(subject: string, failing: readonly FailingContainer[], asking: readonly FailingContainer[]): void {
+    const before = this.#counted.get(subject) ?? new Set<string>();
+    const counted = new Set(failing.map(episodeKey).filter((key) => before.has(key)));
     this.#counted.set(subject, counted);
-    for (const { episode } of asking) {
-      const member = `${episode.podUid}\n${episode.failure.container}`;
-      if (counted.has(member)) continue;
-      counted.add(member);
+    for (const key of asking.map(episodeKey)) {
+      if (counted.has(key)) continue;
+      counted.add(key);
       this.#options.metrics.detected();
     }
   }
+}
+
+function episodeKey({ episode }: FailingContainer): string {
+  return `${episode.podUid}\n${episode.failure.container}\n${episode.startedAt}`;
 }
 
 /** A pod hangs when all that keeps it waiting does. */
