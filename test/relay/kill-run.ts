@@ -98,7 +98,7 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     const child = await startRelayChild({ ...base, retentionMs: 1, arm: soon });
     // it came to the point before it was ready
     if (child === undefined) return true;
-    await Promise.race([child.ended, sleep(500)]);
+    await Promise.race([child.ended, sleep(patienceMs(arm, 500))]);
     return await end(child, ledger);
   }
   const child = await startRelayChild(base);
@@ -111,13 +111,18 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     child.send({ kind: "arm", arm });
     // one that was not answered may be or not; one that was must be
     if (await replay(child, incident)) ledger.replays(ids);
-    await Promise.race([child.ended, sleep(400)]);
+    await Promise.race([child.ended, sleep(patienceMs(arm, 400))]);
   } else {
     child.send({ kind: "arm", arm });
     await Promise.all([0, 1, 2].map((poster) => postSome(child, `s${seed}-${poster}`, ledger)));
     await Promise.race([child.ended, sleep(100)]);
   }
   return await end(child, ledger);
+}
+
+/** How long the point is waited for: there is always more work than it takes to come to one in the middle of it. */
+function patienceMs({ point }: Arm, otherwise: number): number {
+  return point === "mid-replay" || point === "mid-retention" ? 10_000 : otherwise;
 }
 
 /** Ends it when it has not ended itself; answers whether it had. */
