@@ -1,24 +1,51 @@
-/** `npm run bench -- transfer`: measures what tote claims, on this machine. */
+/** `npm run bench -- transfer|controller`: measures what tote claims, on this machine. */
 
 import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
 import { formatHelp } from "../../lib/flag-help.ts";
+import type { FlagSpecs, FlagValues } from "../../lib/flag-types.ts";
 import { parseFlags } from "../../lib/flags.ts";
+import { CONTROLLER_FLAGS, runControllerBench } from "./controller/controller.ts";
 import { TRANSFER_FLAGS, runTransferBench } from "./transfer.ts";
 
-const ABOUT = `Moves images between two containerd nodes in three ways and compares: by tote, by a pull from a registry
+const ABOUT_TRANSFER = `Moves images between two containerd nodes in three ways and compares: by tote, by a pull from a registry
 over CRI, and by ctr's export and import. Needs root. Takes about half an hour; with --quick two minutes.`;
 
+const ABOUT_CONTROLLER = `Runs a controller against an API server in memory with 5,000 nodes and 100,000 pods, and agents that move
+nothing; then among agents that never answer. Takes about four minutes; with --quick two.`;
+
+/** What can be measured. */
+const BENCHES = ["transfer", "controller"] as const;
+
 async function main(argv: readonly string[]): Promise<number> {
-  const [bench = "", ...rest] = argv;
-  if (bench !== "transfer") {
-    process.stderr.write(`bench: ${JSON.stringify(bench)} is no bench, must be transfer\n`);
-    return 2;
+  const [name = "", ...rest] = argv;
+  switch (name) {
+    case "transfer":
+      return await bench({ name, about: ABOUT_TRANSFER, flags: TRANSFER_FLAGS, run: runTransferBench }, rest);
+    case "controller":
+      return await bench(
+        { name, about: ABOUT_CONTROLLER, flags: CONTROLLER_FLAGS, run: runControllerBench },
+        rest,
+      );
+    default:
+      process.stderr.write(`bench: ${JSON.stringify(name)} is no bench, must be ${BENCHES.join(" or ")}\n`);
+      return 2;
   }
-  const parsed = parseFlags(TRANSFER_FLAGS, rest, {});
+}
+
+async function bench<Specs extends FlagSpecs>(
+  what: {
+    readonly name: string;
+    readonly about: string;
+    readonly flags: Specs;
+    readonly run: (values: FlagValues<Specs>, print: (text: string) => void) => Promise<void>;
+  },
+  argv: readonly string[],
+): Promise<number> {
+  const parsed = parseFlags(what.flags, argv, {});
   if (parsed.kind === "help") {
-    process.stdout.write(formatHelp("npm run bench -- transfer [flags]", ABOUT, TRANSFER_FLAGS));
+    process.stdout.write(formatHelp(`npm run bench -- ${what.name} [flags]`, what.about, what.flags));
     return 0;
   }
   if (parsed.kind === "error") {
@@ -26,7 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    await runTransferBench(parsed.values, (text) => void process.stdout.write(text));
+    await what.run(parsed.values, (text) => void process.stdout.write(text));
     return 0;
   } catch (error) {
     process.stderr.write(`\nbench failed: ${describeError(error)}\n`);
