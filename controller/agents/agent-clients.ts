@@ -1,5 +1,6 @@
 import http from "node:http";
 import https from "node:https";
+import { createSecureContext, type SecureContext } from "node:tls";
 
 import { createClient, type Client } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -30,6 +31,7 @@ export class AgentClients {
   readonly #directory: AgentDirectory;
   readonly #tls: () => TlsMaterial | undefined;
   readonly #clients = new Map<string, Kept>();
+  #context: { readonly material: TlsMaterial; readonly context: SecureContext } | undefined;
 
   /** @param tls what the controller shows and trusts now; undefined with --insecure */
   constructor(options: { readonly directory: AgentDirectory; readonly tls: () => TlsMaterial | undefined }) {
@@ -49,7 +51,7 @@ export class AgentClients {
     if (kept !== undefined && kept.url === url) return kept.client;
     if (kept !== undefined) this.#drop(node, kept);
     if (url === undefined) return undefined;
-    const made = connect(url, this.#tls());
+    const made = connect(url, this.#trust());
     this.#clients.set(node, made);
     return made.client;
   }
@@ -71,19 +73,39 @@ export class AgentClients {
     for (const [node, kept] of this.#clients) this.#drop(node, kept);
   }
 
+  #trust(): Trust | undefined {
+    const material = this.#tls();
+    if (material === undefined) return undefined;
+    if (this.#context?.material !== material) {
+      const { cert, key, ca } = material;
+      this.#context = { material, context: createSecureContext({ cert, key, ca, minVersion: "TLSv1.3" }) };
+    }
+    return { material, secureContext: this.#context.context };
+  }
+
   #drop(node: string, { connections }: Kept): void {
     this.#clients.delete(node);
     connections.destroy();
   }
 }
 
-function connect(url: string, tls: TlsMaterial | undefined): Kept {
+/** What connections show and accept. The context is made once: else Node reads the certificates for each connection. */
+interface Trust {
+  readonly material: TlsMaterial;
+  readonly secureContext: SecureContext;
+}
+
+function connect(url: string, trust: Trust | undefined): Kept {
   const settings = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS };
   // Node closes connections whose checkServerIdentity came with the request: it must come with the agent
   const connections =
-    tls === undefined
+    trust === undefined
       ? new http.Agent(settings)
-      : new https.Agent({ ...settings, ...clientTlsOptions(tls, ROLES.agent) });
+      : new https.Agent({
+          ...settings,
+          ...clientTlsOptions(trust.material, ROLES.agent),
+          secureContext: trust.secureContext,
+        });
   const transport = createConnectTransport({
     baseUrl: url,
     httpVersion: "1.1",
