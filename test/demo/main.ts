@@ -1,106 +1,30 @@
-/** `npm run demo`: tote's main job on real containerd daemons, in under a minute, with nothing left behind. */
+/** `npm run demo [-- salvage|relay]`: what tote does, on this machine, in under a minute, with nothing left behind. */
 
-import assert from "node:assert/strict";
 import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
-import { formatSize } from "../../lib/units.ts";
-import { startControlRig, type ControlRig } from "../control/control-rig.ts";
-import { imageStatus } from "../harness/cri.ts";
-import { ensureSystem } from "../setup/system.ts";
-import { checkArchive } from "./archive.ts";
-import { putImage } from "./images.ts";
-import { eventTable, orderSalvage, proveImage, recordTable, watchSalvage, type Screen } from "./story.ts";
+import { runRelayDemo } from "./relay.ts";
+import { runSalvageDemo } from "./salvage.ts";
 
-const SHOP = "registry.test:5000/shop";
-/** What the agent of node a sends per second: as it is, the transfer would be over before it could be seen. */
-const BANDWIDTH = "8Mi";
+const DEMOS: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ["salvage", runSalvageDemo],
+  ["relay", runRelayDemo],
+]);
 
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function step(title: string): void {
-  say(`\n== ${title}`);
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, "   ");
-}
-
-async function demo(control: ControlRig, screen: Screen): Promise<void> {
-  const { rig } = control;
-  const target = rig.node("b").containerd;
-  step(
-    "Two nodes with containerd, an agent on each, an API server, a controller. Node a has an image, as once pulled:",
-  );
-  const checkout = {
-    name: `${SHOP}/checkout:v1.4`,
-    output: "checkout v1.4: hello from node b",
-    megabytes: 32,
-  };
-  const image = await putImage(rig, checkout);
-  say(`   ${image.name}`);
-  say(`   ${image.index.descriptor.digest}, one platform of two`);
-  assert.equal(await imageStatus(target, image.name), undefined);
-  say("   On node b CRI ImageStatus does not know it, and there is no registry.");
-
-  step(
-    `A Deployment puts a pod on node b. Node a sends at ${BANDWIDTH}B/s, so that there is something to see:`,
-  );
-  const workload = { namespace: "shop", workload: "checkout", screen };
-  await control.createNamespace("shop");
-  const record = await watchSalvage(control, image, workload);
-  say(
-    `   ${formatSize(record.status.bytesTransferred ?? 0)} moved, over mTLS, with a grant for this image and this node`,
-  );
-
-  step("What the kubelet on node b sees now:");
-  say(`   ImageStatus: ${await proveImage(control, image, record)}`);
-  say(`   after garbage collection a container of it prints: ${image.output}`);
-
-  step("kubectl get salvagerecords -n shop");
-  say(indent(await recordTable(control, "shop")));
-  step("kubectl get events -n shop");
-  say(indent(await eventTable(control, "shop", 2)));
-
-  const invoices = { name: `${SHOP}/invoices:v2.0`, output: "invoices v2.0", megabytes: 4 };
-  const ordered = await putImage(rig, invoices);
-  await control.createNamespace("billing");
-  step("An order by hand, before anything fails:");
-  const spec = `spec: { imageRef: "${ordered.name}", targetNode: b }`;
-  const metadata = "metadata: { name: before-the-weekend, namespace: billing }";
-  say(indent(["apiVersion: tote.dev/v1alpha1", "kind: SalvageRecord", metadata, spec].join("\n")));
-  await orderSalvage(control, ordered, { namespace: "billing", name: "before-the-weekend" });
-  say("");
-  say(indent(await recordTable(control, "billing")));
-
-  step("The same image as an archive, for any machine with curl:");
-  await checkArchive(rig, image.name);
-  say("   curl .../v1/archive | ctr images import: complete (4/4)");
-}
-
-async function main(): Promise<number> {
-  const started = performance.now();
-  const screen = {
-    write: (text: string) => void process.stdout.write(text),
-    isTerminal: process.stdout.isTTY,
-  };
-  let control: ControlRig | undefined;
+async function main(name = "salvage"): Promise<number> {
+  const demo = DEMOS.get(name);
+  if (demo === undefined) {
+    const known = [...DEMOS.keys()].join(" or ");
+    process.stderr.write(`demo: ${JSON.stringify(name)} is no demo, must be ${known}\n`);
+    return 2;
+  }
   try {
-    const { installed } = await ensureSystem(["test"]);
-    if (installed.length > 0) say(`installed ${installed.join(", ")}`);
-    control = await startControlRig({ a: { agent: { args: ["--max-bandwidth", BANDWIDTH] } }, b: {} });
-    await demo(control, screen);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    step(`Done in ${seconds} s. Both nodes are stopped and removed.`);
+    await demo();
     return 0;
   } catch (error) {
     process.stderr.write(`\ndemo failed: ${describeError(error)}\n`);
     return 1;
-  } finally {
-    await control?.rig.cleanup.run();
   }
 }
 
-process.exitCode = await main();
+process.exitCode = await main(process.argv[2]);
