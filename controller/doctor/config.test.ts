@@ -19,9 +19,9 @@ function mistake(argv: readonly string[], env = {}): string {
 
 test("agents are looked for beside the controller unless told otherwise", () => {
   const argv = ["--kubeconfig", "k"];
-  assert.equal(config(argv).agentNamespace, "tote");
+  assert.equal(config(argv).agentNamespace, "tote-system");
   assert.equal(config([...argv, "--namespace", "rescue"]).agentNamespace, "rescue");
-  assert.equal(config([...argv, "--agent-namespace", "agents"]).namespace, "tote");
+  assert.equal(config([...argv, "--agent-namespace", "agents"]).namespace, "tote-system");
 });
 
 test("the cluster is found as kubectl finds it", () => {

@@ -5,8 +5,9 @@ import type { TlsFiles } from "../../lib/tls.ts";
 import { readAgents } from "../config-rules.ts";
 import type { KubeConfigSource } from "../kube/kube-config.ts";
 
-const FLAGS = defineFlags({
-  namespace: { kind: "string", default: "tote", help: "namespace of the controller" },
+/** The flags of `tote doctor`. */
+export const DOCTOR_FLAGS = defineFlags({
+  namespace: { kind: "string", default: "tote-system", help: "namespace of the controller" },
   "agent-namespace": { kind: "string", help: "namespace of the agents; default: the controller's" },
   kubeconfig: {
     kind: "path",
@@ -79,10 +80,10 @@ export function readDoctorConfig(
   env: Environment,
   exists: (path: string) => boolean,
 ): DoctorConfigResult {
-  const parsed = parseFlags(FLAGS, argv, env);
+  const parsed = parseFlags(DOCTOR_FLAGS, argv, env);
   if (parsed.kind === "error") return parsed;
   if (parsed.kind === "help") {
-    return { kind: "help", text: formatHelp("tote doctor [flags]", ABOUT, FLAGS) };
+    return { kind: "help", text: formatHelp("tote doctor [flags]", ABOUT, DOCTOR_FLAGS) };
   }
   const { values } = parsed;
   try {

@@ -109,7 +109,7 @@ describe("tote doctor", () => {
         certDir: await certDir(ROLES.controller),
         agents,
       });
-      admin = ["--kubeconfig", cluster.server.kubeconfigPath()];
+      admin = ["--namespace", "tote", "--kubeconfig", cluster.server.kubeconfigPath()];
       const own = await certDir(ROLES.operator);
       const list = Object.entries(agents).map(([node, url]) => `${node}=${url}`);
       const tls = [
@@ -163,7 +163,14 @@ describe("tote doctor", () => {
   });
 
   test("the rights of the controller are enough, and a person may have lines of text", async () => {
-    const { code, out } = await doctor(["--kubeconfig", cluster.controllerKubeconfig, "--output", "text"]);
+    const { code, out } = await doctor([
+      "--namespace",
+      "tote",
+      "--kubeconfig",
+      cluster.controllerKubeconfig,
+      "--output",
+      "text",
+    ]);
     assert.equal(code, 0, out);
     assert.match(out, /^ok {4}kubeconfig {3}http/);
     assert.match(out, /\nok {4}controller/);
