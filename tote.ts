@@ -81,7 +81,8 @@ async function runController(argv: readonly string[], env: Environment): Promise
   return controller.main(argv, env);
 }
 
-const VERSION_FLAGS = defineFlags({ json: { kind: "boolean", help: "print JSON" } });
+/** The flags of `tote version`. */
+export const VERSION_FLAGS = defineFlags({ json: { kind: "boolean", help: "print JSON" } });
 
 async function printVersion(argv: readonly string[], context: DoctorContext): Promise<number> {
   const parsed = parseFlags(VERSION_FLAGS, argv, {});

@@ -6,7 +6,8 @@ import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import type { TlsFiles } from "../lib/tls.ts";
 
-const FLAGS = defineFlags({
+/** The flags of `tote agent`. */
+export const AGENT_FLAGS = defineFlags({
   "node-name": { kind: "string", required: true, help: "name of the Kubernetes node this agent runs on" },
   "containerd-socket": {
     kind: "path",
@@ -96,11 +97,11 @@ export type AgentConfigResult =
 
 /** Reads the agent's flags and their environment twins. Pure. */
 export function readAgentConfig(argv: readonly string[], env: Environment): AgentConfigResult {
-  const parsed = parseFlags(FLAGS, argv, env);
+  const parsed = parseFlags(AGENT_FLAGS, argv, env);
   if (parsed.kind === "error") return parsed;
   if (parsed.kind === "help") {
     const about = "Moves container images between this node's containerd and the agents of other nodes.";
-    return { kind: "help", text: formatHelp("tote agent --node-name NAME [flags]", about, FLAGS) };
+    return { kind: "help", text: formatHelp("tote agent --node-name NAME [flags]", about, AGENT_FLAGS) };
   }
   const { values } = parsed;
   const { tlsCert, tlsKey, tlsCa, insecure } = values;

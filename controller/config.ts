@@ -18,7 +18,8 @@ import type { AdmissionConfig } from "./webhook/serve-webhook.ts";
 
 const NOT_BUILT = "not built yet, must not be set";
 
-const FLAGS = defineFlags({
+/** The flags of `tote controller`. */
+export const CONTROLLER_FLAGS = defineFlags({
   enabled: { kind: "boolean", default: true, help: "false: see nothing, do nothing, in the whole cluster" },
   kubeconfig: { kind: "path", help: "how to reach the API server; default: the pod's service account" },
   "cluster-name": { kind: "string", help: "source of events; default: the uid of the namespace kube-system" },
@@ -167,12 +168,12 @@ export type ControllerConfigResult =
 
 /** Reads the controller's flags and their environment twins. Pure. */
 export function readControllerConfig(argv: readonly string[], env: Environment): ControllerConfigResult {
-  const parsed = parseFlags(FLAGS, argv, env);
+  const parsed = parseFlags(CONTROLLER_FLAGS, argv, env);
   if (parsed.kind === "error") return parsed;
   if (parsed.kind === "help") {
     const about =
       "Watches for pods whose image cannot be pulled and has it moved from nodes that still hold it.";
-    return { kind: "help", text: formatHelp("tote [controller] [flags]", about, FLAGS) };
+    return { kind: "help", text: formatHelp("tote [controller] [flags]", about, CONTROLLER_FLAGS) };
   }
   const { values } = parsed;
   try {

@@ -7,7 +7,8 @@ import { defineFlags, parseFlags } from "./flags.ts";
 import type { Environment } from "./flags.ts";
 import { ALL_ROLES } from "./roles.ts";
 
-const FLAGS = defineFlags({
+/** The flags of `tote certs`. */
+export const CERTS_FLAGS = defineFlags({
   dir: { kind: "path", required: true, placeholder: "DIR", help: "folder to write to, made when missing" },
   roles: { kind: "list", choices: ALL_ROLES, default: ALL_ROLES, help: "roles to make certificates for" },
   days: { kind: "int", default: 365, min: 1, max: 3650, help: "days that the certificates are valid" },
@@ -41,9 +42,9 @@ export async function runCertsCommand(
   env: Environment,
   context: CommandContext,
 ): Promise<number> {
-  const parsed = parseFlags(FLAGS, argv, env);
+  const parsed = parseFlags(CERTS_FLAGS, argv, env);
   if (parsed.kind === "help") {
-    context.print(formatHelp("tote certs --dir DIR [flags]", DESCRIPTION, FLAGS));
+    context.print(formatHelp("tote certs --dir DIR [flags]", DESCRIPTION, CERTS_FLAGS));
     return 0;
   }
   const mistake = parsed.kind === "error" ? parsed.message : findBadAddress(parsed.values.ip);

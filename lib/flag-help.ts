@@ -34,13 +34,14 @@ function flagColumn(name: string, spec: FlagSpec): string {
 function helpColumn(spec: FlagSpec): string {
   const notes = [
     ...(spec.required === true ? ["required"] : []),
-    ...limits(spec),
-    ...(showDefault(spec) === undefined ? [] : [`default ${showDefault(spec)}`]),
+    ...flagLimits(spec),
+    ...(flagDefault(spec) === undefined ? [] : [`default ${flagDefault(spec)}`]),
   ];
   return notes.length === 0 ? spec.help : `${spec.help} (${notes.join(", ")})`;
 }
 
-function limits(spec: FlagSpec): readonly string[] {
+/** The bounds and words that a flag allows, for a person. */
+export function flagLimits(spec: FlagSpec): readonly string[] {
   if (spec.kind === "list" && spec.choices !== undefined) return [`any of ${spec.choices.join(", ")}`];
   if (spec.kind !== "int" && spec.kind !== "duration" && spec.kind !== "size") return [];
   return [
@@ -49,7 +50,8 @@ function limits(spec: FlagSpec): readonly string[] {
   ];
 }
 
-function showDefault(spec: FlagSpec): string | undefined {
+/** The default as `--help` shows it; undefined when there is none. */
+export function flagDefault(spec: FlagSpec): string | undefined {
   if (spec.required === true) return undefined;
   if (spec.kind === "boolean") return String(spec.default ?? false);
   if (spec.kind === "list") return spec.default?.join(",");

@@ -23,7 +23,7 @@ export interface KubeMetrics {
   /** Shows the depth of a queue at each scrape. */
   showQueue(name: string, queue: WorkQueue): void;
   /** Shows at each scrape whether this process leads. */
-  showElector(elector: LeaderElector): void;
+  showElector(elector: Pick<LeaderElector, "term">): void;
 }
 
 /** Registers the metrics. */

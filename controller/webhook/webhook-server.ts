@@ -42,13 +42,8 @@ class Refusal extends Error {
 
 const RESULTS = ["allowed", "warned", "denied", "malformed"] as const;
 
-/**
- * Serves `POST /validate` over TLS. Every replica of the controller does, whether it leads or not: an answer takes
- * nothing but the question.
- * @throws Error naming address and reason when it cannot listen
- */
-export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const { material, registry, logger, host, port } = options;
+/** Registers the counter of the validating webhook; its series exist at 0 from the start. */
+export function registerWebhookMetrics(registry: Registry): Counter<"result"> {
   const requests = new Counter({
     name: "tote_webhook_requests_total",
     help: "objects that the validating webhook was asked about, by what it said",
@@ -56,6 +51,17 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     registers: [registry],
   });
   for (const result of RESULTS) requests.inc({ result }, 0);
+  return requests;
+}
+
+/**
+ * Serves `POST /validate` over TLS. Every replica of the controller does, whether it leads or not: an answer takes
+ * nothing but the question.
+ * @throws Error naming address and reason when it cannot listen
+ */
+export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
+  const { material, registry, logger, host, port } = options;
+  const requests = registerWebhookMetrics(registry);
   const server = createServer(
     {
       cert: material.cert,
