@@ -155,6 +155,40 @@ void suite("the chart, rendered", () => {
     assert.doesNotMatch(young ?? "", /v1beta1/);
   });
 
+  void test("the notes say what is there, what to beware of, and what to do next", async () => {
+    const notes = async (values: object): Promise<string> => {
+      const args = ["install", "tote", CHART, "--namespace", NAMESPACE, "--dry-run=client"];
+      return (await helm(args, values)).split("NOTES:")[1] ?? "";
+    };
+    const [plain, risky] = await Promise.all([
+      notes({}),
+      notes({
+        ...VALUE_SETS["insecure"],
+        image: { pullPolicy: "Always" },
+        relay: { persistence: { enabled: false } },
+        agent: { enabled: false },
+      }),
+    ]);
+    assert.doesNotMatch(plain, /WARNING/);
+    assert.match(plain, /Nothing is opted in yet/);
+    const [, next = ""] = plain.split("Next:");
+    assert.deepEqual(
+      next
+        .trim()
+        .split("\n")
+        .map((line) => line.trim().split(" ").slice(0, 2).join(" ")),
+      ["kubectl annotate", "kubectl annotate", "helm test"],
+    );
+    for (const warning of [
+      /persistence\.enabled is false/,
+      /tls\.enabled is false/,
+      /pullPolicy is Always/,
+    ]) {
+      assert.match(risky, warning);
+    }
+    assert.match(risky, /nothing is moved/);
+  });
+
   void test("what must not be is refused with the way out", async () => {
     const refusals: readonly (readonly [object, RegExp])[] = [
       [{ tls: { secretName: "one" } }, /tls\.secretName: one certificate for all roles.*tls\.secretNames/],
