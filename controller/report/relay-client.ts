@@ -39,7 +39,7 @@ export function createRelayClient(options: RelayClientOptions): RelayClient {
   ): Promise<{ readonly token: string; readonly dispatcher: Dispatcher }> {
     if (known !== undefined && now() - known.at < FILES_MAX_AGE_MS) return known;
     const token =
-      tokenFile === undefined ? "" : (await read("--webhook-token-file", tokenFile, signal)).trim();
+      tokenFile === undefined ? "" : firstToken(await read("--webhook-token-file", tokenFile, signal));
     const ca = caFile === undefined ? "" : await read("--webhook-ca", caFile, signal);
     const isSame = known !== undefined && known.ca === ca;
     const dispatcher =
@@ -82,4 +82,9 @@ async function read(flag: string, file: string, signal: AbortSignal): Promise<st
     signal.throwIfAborted();
     throw new Error(`cannot read ${flag} ${file}: ${describeError(error)}`, { cause: error });
   }
+}
+
+/** The token to show: a file that is being renewed holds the new one first and the old one below it. */
+function firstToken(text: string): string {
+  return text.trim().split(/\s+/, 1)[0] ?? "";
 }
