@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -12,8 +11,8 @@ interface Rig {
   readonly client: RelayClient;
   readonly requests: readonly IncomingMessage[];
   readonly tokenFile: string;
-  answer(status: number, body: string): void;
-  pass(milliseconds: number): void;
+  readonly answer: (status: number, body: string) => void;
+  readonly pass: (milliseconds: number) => void;
 }
 
 async function setUp(t: TestContext, tokens: string): Promise<Rig> {
@@ -30,9 +29,10 @@ async function setUp(t: TestContext, tokens: string): Promise<Rig> {
   const directory = await mkdtemp(join(tmpdir(), "tote-relay-client-"));
   const tokenFile = join(directory, "token");
   await writeFile(tokenFile, tokens);
-  const { port } = server.address() as AddressInfo;
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
   const client = createRelayClient({
-    url: `http://127.0.0.1:${port}/v1/events`,
+    url: `http://127.0.0.1:${address.port}/v1/events`,
     tokenFile,
     caFile: undefined,
     now: () => now,
