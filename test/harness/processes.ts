@@ -95,21 +95,26 @@ export function startProcess(options: StartProcessOptions): RunningProcess {
     });
   });
 
+  const send = (signal: NodeJS.Signals): void => {
+    // not child.kill: under Deno the child would have ended by the signal, whatever it made of it
+    if (child.exitCode === null && child.signalCode === null) sendSignal(pid, signal);
+  };
+
   async function kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     if (status !== undefined) return;
-    child.kill(signal);
+    send(signal);
     if (endingSignals.has(signal)) await exited;
   }
 
   async function stop(graceMs = 5000): Promise<void> {
     if (status !== undefined) return;
-    child.kill("SIGTERM");
+    send("SIGTERM");
     // a stopped process takes no SIGTERM
-    child.kill("SIGCONT");
+    send("SIGCONT");
     const timer = new AbortController();
     await Promise.race([exited, pause(graceMs, timer.signal)]);
     if (status === undefined) {
-      child.kill("SIGKILL");
+      send("SIGKILL");
       await Promise.race([exited, pause(killTimeoutMs, timer.signal)]);
     }
     timer.abort();
