@@ -8,7 +8,7 @@ import { HANGING_PULL_AFTER_MS, SANDBOX_FAILURE_MAX_AGE_MS } from "../limits.ts"
 import type { StrippedPod } from "../objects/pod.ts";
 import { kubeletEvent } from "../testing/kubelet-events.ts";
 import { SANDBOX_TEXT } from "../testing/kubelet-texts.ts";
-import { pod } from "../testing/pods.ts";
+import { pod, type PodOptions } from "../testing/pods.ts";
 import { FailureWatch } from "./failure-watch.ts";
 import type { KubeletEvent } from "./kubelet-event.ts";
 
@@ -106,5 +106,46 @@ test("an Event may come before its pod", async () => {
   tell(kubeletEvent("Pulling", clock.now() - HANGING_PULL_AFTER_MS));
   tell(pod({}));
   assert.deepEqual(reasons(SUBJECT), ["HangingPull"]);
+  watch.close();
+});
+
+test("containers that fail for one image on one node stand together, the oldest failure first", async () => {
+  const { watch, clock, pods } = watched();
+  const waiting = { reason: "ErrImagePull", message: "i/o timeout" };
+  const show = (options: PodOptions): void => {
+    const shown = pod({ containers: [{ waiting }], ...options });
+    pods.set(`${shown.namespace}/${shown.name}`, shown);
+    watch.podChanged(`${shown.namespace}/${shown.name}`);
+  };
+  show({ name: "web-2" });
+  await clock.advance(1_000);
+  show({ name: "web-1" });
+  show({ name: "web-3", node: "node-c" });
+  show({ name: "web-4", namespace: "bank" });
+  show({ name: "web-5", containers: [{ waiting, image: "registry.test:5000/app:v2" }] });
+  const names = (): readonly string[] => watch.failing(SUBJECT).map((one) => one.pod.name);
+  assert.deepEqual(names(), ["web-2", "web-1"]);
+  assert.equal([...watch.subjects()].length, 4);
+  show({ name: "web-2", containers: [{ isRunning: true }] });
+  assert.deepEqual(names(), ["web-1"]);
+  watch.close();
+});
+
+test("a pod that is made again under its name is another, and one that is gone fails no more", () => {
+  const { watch, pods, tell } = watched();
+  const told: string[] = [];
+  const waiting = { reason: "ErrImagePull", message: "i/o timeout" };
+  tell(pod({ containers: [{ waiting }] }));
+  tell(pod({ uid: "uid-new", containers: [{ waiting }] }));
+  assert.deepEqual(
+    watch.failing(SUBJECT).map(({ episode }) => episode.podUid),
+    ["uid-new"],
+  );
+  watch.onChange((subject) => told.push(subject));
+  pods.delete("shop/web-1");
+  assert.deepEqual(watch.failing(SUBJECT), [], "it is gone before the watch says so");
+  watch.podChanged("shop/web-1");
+  assert.deepEqual(told, [SUBJECT]);
+  assert.deepEqual([...watch.subjects()], []);
   watch.close();
 });
