@@ -100,6 +100,13 @@ test("without evidence nothing is planned, also for an image that is on the targ
   assert.equal(kindOf(await plan()), "NotAuthorized");
 });
 
+test("what is missing of a corrupt image is brought by the same rule", async () => {
+  const { plan, questions } = setUp(NODES, { authorisation: "strict" });
+  questions.have(["node-a"]);
+  questions.have(["node-b"], { isComplete: false, isRunnable: false });
+  assert.equal(kindOf(await plan({ isCorrupt: true })), "NotAuthorized");
+});
+
 test("a pod of the same namespace is evidence enough for strict, one of another is none", async () => {
   const { plan, questions, pods } = setUp(NODES, { authorisation: "strict" });
   questions.have(["node-a"]);
