@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { createAuthority, issueCertificate } from "../../lib/certs.ts";
+import { ADDRESSES } from "./layout.ts";
 
 const HOUR_MS = 3_600_000;
 const VALID_MS = 30 * 24 * HOUR_MS;
@@ -33,7 +34,8 @@ export async function writeApiServerFiles(
   const authority = await createAuthority({ commonName: "tote test cluster CA", ...validity });
   const serving = await issueCertificate(authority, {
     dnsNames: ["kubernetes", "kubernetes.default.svc"],
-    ips: [ip],
+    // pods call it by its Service
+    ips: [ip, ADDRESSES.apiService],
     ...validity,
   });
   const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -98,7 +100,7 @@ export function apiServerArguments(options: {
     `--service-account-signing-key-file=${file("sa.key")}`,
     `--service-account-issuer=${issuer}`,
     `--api-audiences=${issuer}`,
-    "--service-cluster-ip-range=10.215.0.0/24",
+    `--service-cluster-ip-range=${ADDRESSES.services}`,
     "--kubelet-preferred-address-types=InternalIP",
     "--profiling=false",
     ...more,

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { cp, mkdir, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { clearContainerd } from "../harness/leftovers.ts";
 import { buildImage, busyboxLayer } from "../harness/image-builder.ts";
@@ -11,7 +11,12 @@ import { kubeconfigPath, startApiServer, startControlPlane, stopApiServer } from
 import { kubectl, type Kubectl } from "./kubectl.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
 import { ADDRESSES, clusterLayout, MAX_NODES, type ClusterLayout } from "./layout.ts";
-import { createMountNamespace, removeMountNamespaces, type MountSpec } from "./mount-namespace.ts";
+import {
+  createMountNamespace,
+  prepareMountNamespaces,
+  removeMountNamespaces,
+  type MountSpec,
+} from "./mount-namespace.ts";
 import { addMachine, createNetwork, machineOf, removeNetwork } from "./network.ts";
 import { clusterRegistry, type ClusterRegistry } from "./registry.ts";
 import { killAllRecorded, logTail, stopRecorded, type ProcessRecord } from "./recorded-process.ts";
@@ -51,7 +56,13 @@ export interface UpOptions {
 }
 
 /** mount points on the machine that nodes cover with their own; removed again when they are empty */
-const MADE_FOLDERS = ["/var/lib/kubelet", "/var/lib/cni", "/run/containerd", "/run/netns"];
+const MADE_FOLDERS = [
+  "/var/lib/kubelet",
+  "/var/lib/cni",
+  "/var/lib/containerd",
+  "/run/containerd",
+  "/run/netns",
+];
 /** where the logs of all components are after a failure */
 export const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
 const nodesReadyTimeoutMs = 180_000;
@@ -76,6 +87,7 @@ export async function upCluster(options: UpOptions): Promise<Cluster> {
   writeState(state);
   await mkdir(layout.data, { recursive: true });
   for (const folder of MADE_FOLDERS) await mkdir(folder, { recursive: true });
+  await prepareMountNamespaces(layout, signal);
   say("network");
   await createNetwork(specs.length, signal);
   const common = { nodes: specs.length, signal };
@@ -157,18 +169,20 @@ async function startNode(
   const directory = nodeDirectory(layout, spec.name);
   await writeNodeFiles(layout, spec);
   await addMachine(spec.name, ADDRESSES.node(spec.number), { ...common, node: spec.number });
+  const node = await openNode(layout, spec);
   const mounts: readonly MountSpec[] = [
     { kind: "bind", from: join(directory, "kubelet"), to: "/var/lib/kubelet" },
     // where kubelet and containerd write what containers print
     { kind: "bind", from: join(directory, "log"), to: "/var/log" },
     { kind: "tmpfs", to: "/var/lib/cni" },
-    { kind: "tmpfs", to: "/run/containerd" },
+    // where the chart looks for them: its agents are pods of this node
+    { kind: "bind", from: dirname(node.containerd.socket), to: "/run/containerd" },
+    { kind: "bind", from: node.containerd.root, to: "/var/lib/containerd" },
     { kind: "tmpfs", to: "/run/netns" },
     { kind: "bind", from: join(directory, "hosts"), to: "/etc/hosts" },
     { kind: "bind", from: join(directory, "resolv.conf"), to: "/etc/resolv.conf" },
   ];
   await createMountNamespace(layout, spec.name, mounts, common.signal);
-  const node = await openNode(layout, spec);
   await node.containerd.restart(common.signal);
   const sandbox = await buildImage({
     layers: [await busyboxLayer()],

@@ -42,7 +42,13 @@ export const ADDRESSES = {
   /** of the pods of a node */
   podRange: (number: number): string => `10.214.${10 + number}.0/24`,
   podGateway: (number: number): string => `10.214.${10 + number}.1`,
+  /** of Services; the API server's has the first of them */
+  services: "10.215.0.0/24",
+  apiService: "10.215.0.1",
 } as const;
+
+/** Ending of the names of Services. */
+export const CLUSTER_DOMAIN = "cluster.local";
 
 /** Most nodes of a cluster. */
 export const MAX_NODES = 9;

@@ -28,7 +28,6 @@ export async function createMountNamespace(
   signal?: AbortSignal,
 ): Promise<MountNamespace> {
   const folder = pinFolder(layout);
-  await preparePins(folder, signal);
   const file = join(folder, name);
   await writeFile(file, "");
   await run("unshare", [`--mount=${file}`, "--propagation", "private", "true"], { signal });
@@ -58,9 +57,12 @@ export async function removeMountNamespaces(layout: ClusterLayout): Promise<void
   await rm(folder, { recursive: true, force: true });
 }
 
-/** A namespace can be pinned only where mounts do not propagate (unshare(1), "--mount[=file]"). */
-async function preparePins(folder: string, signal: AbortSignal | undefined): Promise<void> {
-  if (existsSync(folder)) return;
+/**
+ * Makes the folder that namespaces are pinned in, before the first of them: that is possible only where mounts do not
+ * propagate (unshare(1), "--mount[=file]").
+ */
+export async function prepareMountNamespaces(layout: ClusterLayout, signal?: AbortSignal): Promise<void> {
+  const folder = pinFolder(layout);
   await mkdir(folder, { recursive: true });
   await run("mount", ["--bind", folder, folder], { signal });
   await run("mount", ["--make-private", folder], { signal });

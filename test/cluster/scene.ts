@@ -27,10 +27,9 @@ export interface EventView {
   readonly about: string;
 }
 
-/** The cluster, tote on it, and what tests do with both. */
-export interface Scene {
+/** The cluster and what tests do with it. */
+export interface Stage {
   readonly cluster: Cluster;
-  readonly tote: Tote;
   readonly api: ApiClient;
   /** Makes a namespace of a name that no other has, opted in unless told otherwise; it is deleted at the end. */
   namespace(title: string, annotations?: Readonly<Record<string, string>>): Promise<string>;
@@ -62,13 +61,28 @@ export interface Scene {
   ): Promise<SalvageRecord>;
 }
 
+/** The same with tote on it. */
+export interface Scene extends Stage {
+  readonly tote: Tote;
+}
+
 /** Opens the cluster that is up and starts tote on it, for the tests of one file. */
 export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Promise<Scene> {
   const cluster = await openCluster();
+  const tote = await startTote(cluster, cleanup, options);
+  const stage = await openStage(cleanup, cluster, () => Promise.resolve(tote.controller.logs()));
+  return { ...stage, tote };
+}
+
+/** What tests do with a cluster. `logs`: of the controller, for messages. */
+export async function openStage(
+  cleanup: Cleanup,
+  cluster: Cluster,
+  logs: () => Promise<string>,
+): Promise<Stage> {
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
   const access = apiAccess(cleanup, kubeconfig, kubectl);
-  const tote = await startTote(cluster, cleanup, options);
   const signal = new AbortController().signal;
   const run = randomBytes(2).toString("hex");
 
@@ -119,16 +133,15 @@ export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Pr
       return await waitFor(what, check, { timeoutMs, intervalMs: pollMs });
     } catch (error) {
       const seen = await describeNamespace(namespace);
-      const log = tote.controller.logs().split("\n").slice(-80).join("\n");
+      const log = (await logs()).split("\n").slice(-80).join("\n");
       throw new Error(`${what}: ${JSON.stringify(seen, undefined, 1)}\ncontroller:\n${log}`, {
         cause: error,
       });
     }
   }
 
-  const scene: Scene = {
+  const stage: Stage = {
     cluster,
-    tote,
     api,
     title: (name) => `${name}-${run}`,
     namespace: (title, annotations) => access.namespace(title, annotations),
@@ -152,7 +165,7 @@ export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Pr
         timeoutMs,
       ),
     waitForRunning: (namespace, count, timeoutMs) =>
-      scene.waitForPods(
+      stage.waitForPods(
         namespace,
         `${count} are running`,
         (found) =>
@@ -181,5 +194,5 @@ export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Pr
         timeoutMs,
       ),
   };
-  return scene;
+  return stage;
 }

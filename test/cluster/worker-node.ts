@@ -13,7 +13,7 @@ import { hostPlatform } from "../harness/platform.ts";
 import { GiveUp, waitFor } from "../harness/wait.ts";
 import { kubeconfigPath } from "./control-plane.ts";
 import { kubeletSettings } from "./kubelet-settings.ts";
-import { ADDRESSES, type ClusterLayout } from "./layout.ts";
+import { ADDRESSES, CLUSTER_DOMAIN, type ClusterLayout } from "./layout.ts";
 import { machineOf, type Machine } from "./network.ts";
 import { cniNetwork } from "./pod-network.ts";
 import { logTail, readRecord, signalRecorded, startRecorded, stopRecorded } from "./recorded-process.ts";
@@ -21,6 +21,8 @@ import { logTail, readRecord, signalRecorded, startRecorded, stopRecorded } from
 /** image of pod sandboxes; every node gets it beforehand, and no registry has it */
 export const SANDBOX_IMAGE = "tote.test/pause:1";
 
+/** whom pods ask for names: nobody, unless a suite serves Services */
+const DNS_SETTINGS = { clusterDNS: [ADDRESSES.host], clusterDomain: CLUSTER_DOMAIN };
 const cniPlugins = "/usr/lib/cni";
 const readyTimeoutMs = 60_000;
 
@@ -84,7 +86,7 @@ export async function writeNodeFiles(layout: ClusterLayout, spec: NodeSpec): Pro
   await writeFile(join(cni, "conf", "10-tote.conflist"), `${network}\n`);
   await writeFile(
     join(directory, "kubelet.json"),
-    JSON.stringify(kubeletSettings(ADDRESSES.node(spec.number)), undefined, 2),
+    JSON.stringify(kubeletSettings(ADDRESSES.node(spec.number), DNS_SETTINGS), undefined, 2),
   );
   await writeFile(join(directory, "resolv.conf"), "");
   await writeFile(join(directory, "hosts"), "");
