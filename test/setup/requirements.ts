@@ -36,6 +36,7 @@ export const requirements: readonly Requirement[] = [
   { part: "cluster", program: "etcd", debianPackage: "etcd-server" },
   { part: "cluster", program: "/usr/lib/cni/bridge", debianPackage: "containernetworking-plugins" },
   { part: "cluster", program: "docker-registry", debianPackage: "docker-registry" },
+  { part: "cluster", program: "iptables-restore", debianPackage: "iptables" },
   // what Kubernetes is built with; this package alone puts no "go" on PATH
   { part: "kubernetes", program: "/usr/lib/go-1.19/bin/go", debianPackage: "golang-1.19-go" },
   { part: "kubernetes", program: "dpkg-source", debianPackage: "dpkg-dev" },

@@ -57,6 +57,8 @@ export interface SlackDoubleOptions {
   readonly updates?: number;
   /** channels by id, with their names; default C0TESTOPS "ops" */
   readonly channels?: Readonly<Record<string, string>>;
+  /** address to listen on; default loopback */
+  readonly host?: string;
   /** methods that the token has no scope for */
   readonly missingScopes?: readonly string[];
 }
@@ -95,12 +97,12 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Starts a Slack on loopback that enforces the documented limits, errors and rates, and keeps messages by their ts. */
+/** Starts a Slack that enforces the documented limits, errors and rates, and keeps messages by their ts. */
 export async function startSlackDouble(
   t: TestContext | undefined,
   options: SlackDoubleOptions = {},
 ): Promise<SlackDouble> {
-  const { intervalMs = 1000, updates = 50, missingScopes = [] } = options;
+  const { intervalMs = 1000, updates = 50, missingScopes = [], host } = options;
   const channels = options.channels ?? { C0TESTOPS: "ops" };
   const [firstChannel = ""] = Object.keys(channels);
   const calls: SlackDoubleCall[] = [];
@@ -180,7 +182,7 @@ export async function startSlackDouble(
     return [...stored.values()].filter((one) => one.channel === channel);
   }
 
-  const receiver = await startReceiver(t);
+  const receiver = await startReceiver(t, host === undefined ? {} : { host });
   receiver.behave((request, response) => {
     const method = request.path === SLACK_HOOK_PATH ? "webhook" : request.path.replace(/^\/api\//, "");
     const body = readBody(request);
