@@ -191,7 +191,11 @@ function follow(
   view.pods.subscribe(each((key) => failures.podChanged(key)));
   view.records.subscribe(each((key) => engine()?.recordChanged(key)));
   view.namespaces.subscribe(each((name) => engine()?.namespaceChanged(name)));
-  view.nodes.subscribe({ deleted: (name) => engine()?.nodeGone(name) });
+  // among what a node's status tells are its images
+  view.nodes.subscribe({
+    updated: (name) => questions.forget(name),
+    deleted: (name) => engine()?.nodeGone(name),
+  });
   view.agents?.subscribe(
     each((key) => {
       clients.prune();

@@ -7,7 +7,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/log.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { CachedQuestions } from "./agent-questions.ts";
-import { ANSWER_MAX_AGE_MS, QUESTIONS_AT_ONCE, SILENT_AGENT_PAUSE_MS } from "./limits.ts";
+import { ABSENCE_MAX_AGE_MS, ANSWER_MAX_AGE_MS, QUESTIONS_AT_ONCE, SILENT_AGENT_PAUSE_MS } from "./limits.ts";
 
 const DIGEST = `sha256:${"1".repeat(64)}`;
 const signal = new AbortController().signal;
@@ -18,6 +18,10 @@ function setUp() {
   let now = 0;
   let running = 0;
   let most = 0;
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   const clientOf = (node: string) =>
     createClient(
       AgentService,
@@ -29,8 +33,10 @@ function setUp() {
             most = Math.max(most, running);
             await Promise.resolve();
             running -= 1;
+            if (node === "slow") throw new ConnectError("too late", Code.DeadlineExceeded);
+            if (node === "held") await held;
             if (node.startsWith("dead")) throw new ConnectError("black hole", Code.Unavailable);
-            if (reference === "absent") throw new ConnectError("no such image", Code.NotFound);
+            if (reference.startsWith("absent")) throw new ConnectError("no such image", Code.NotFound);
             return { target: { digest: DIGEST }, names: ["app:v1"], complete: true, runnable: true };
           },
         });
@@ -42,7 +48,7 @@ function setUp() {
     clock,
     logger: silentLogger,
   });
-  return { questions, asked, pass: (ms: number) => void (now += ms), most: () => most };
+  return { questions, asked, pass: (ms: number) => void (now += ms), most: () => most, release };
 }
 
 test("a question is asked once, however many wait for the answer", async () => {
@@ -54,15 +60,79 @@ test("a question is asked once, however many wait for the answer", async () => {
 
 test("an answer is believed for a while, until the node is known to have changed", async () => {
   const { questions, asked, pass } = setUp();
+  assert.equal((await questions.ask("a", "app:v1", signal)).kind, "image");
+  pass(ANSWER_MAX_AGE_MS - 1);
+  await questions.ask("a", "app:v1", signal);
+  assert.equal(asked.length, 1);
+  questions.forget("a");
+  await questions.ask("a", "app:v1", signal);
+  assert.equal(asked.length, 2);
+  pass(ANSWER_MAX_AGE_MS);
+  await questions.ask("a", "app:v1", signal);
+  assert.equal(asked.length, 3);
+});
+
+test("that a node has not got something is believed longer, and no longer than until the node has changed", async () => {
+  const { questions, asked, pass } = setUp();
   assert.equal((await questions.ask("a", "absent", signal)).kind, "absent");
-  await questions.ask("a", "absent", signal);
+  pass(ABSENCE_MAX_AGE_MS - 1);
+  assert.equal((await questions.ask("a", "absent", signal)).kind, "absent");
   assert.equal(asked.length, 1);
   questions.forget("a");
   await questions.ask("a", "absent", signal);
   assert.equal(asked.length, 2);
-  pass(ANSWER_MAX_AGE_MS);
+  pass(ABSENCE_MAX_AGE_MS);
   await questions.ask("a", "absent", signal);
   assert.equal(asked.length, 3);
+});
+
+test("the age of an answer is counted from when it came, however long the question waited", async () => {
+  const { questions, asked, pass, release } = setUp();
+  const first = questions.ask("held", "app:v1", signal);
+  pass(2 * ANSWER_MAX_AGE_MS);
+  const second = questions.ask("held", "app:v1", signal);
+  release();
+  await Promise.all([first, second]);
+  pass(ANSWER_MAX_AGE_MS - 1);
+  await questions.ask("held", "app:v1", signal);
+  assert.deepEqual(asked, ["held app:v1"]);
+});
+
+test("a question that came to no answer in time is not asked again so soon, while others are", async () => {
+  const { questions, asked, pass } = setUp();
+  assert.equal((await questions.ask("slow", "one", signal)).kind, "silent");
+  pass(SILENT_AGENT_PAUSE_MS);
+  assert.equal((await questions.ask("slow", "one", signal)).kind, "silent");
+  assert.deepEqual(asked, ["slow one"]);
+  await questions.ask("slow", "two", signal);
+  assert.deepEqual(asked, ["slow one", "slow two"]);
+  pass(ANSWER_MAX_AGE_MS);
+  await questions.ask("slow", "one", signal);
+  assert.deepEqual(asked, ["slow one", "slow two", "slow one"]);
+});
+
+test("names that nobody knows are one question each to every agent, and one in all to a silent one", async () => {
+  const { questions, asked, pass } = setUp();
+  const nodes = ["dead-1", ...Array.from({ length: 10 }, (_none, at) => `node-${at}`)];
+  const names = Array.from({ length: 10 }, (_none, at) => `absent-${at}`);
+  for (let round = 0; round < 3; round += 1) {
+    await Promise.all(names.map((name) => questions.askAll(nodes, name, signal)));
+    pass(SILENT_AGENT_PAUSE_MS / 4);
+  }
+  assert.equal(asked.length, 1 + 10 * 10);
+  assert.equal(new Set(asked).size, asked.length);
+});
+
+test("who gives up waiting leaves at once", async () => {
+  const { questions, release } = setUp();
+  const stop = new AbortController();
+  const one = assert.rejects(questions.ask("held", "app:v1", stop.signal), /enough/);
+  const all = assert.rejects(questions.askAll(["held", "held-2"], "app:v2", stop.signal), /enough/);
+  stop.abort(new Error("enough"));
+  await Promise.all([one, all]);
+  release();
+  await assert.rejects(questions.ask("a", "app:v1", stop.signal), /enough/);
+  await assert.rejects(questions.askAll(["a", "b"], "app:v1", stop.signal), /enough/);
 });
 
 test("an agent that gives no answer is left alone for a while, whatever the question", async () => {

@@ -1,9 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
+import { orAbort } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { AgentClient } from "./agent-clients.ts";
 import {
+  ABSENCE_MAX_AGE_MS,
   ANSWER_MAX_AGE_MS,
   ANSWERS_MAX,
   QUESTION_TIMEOUT_MS,
@@ -11,7 +13,7 @@ import {
   SILENT_AGENT_PAUSE_MS,
 } from "./limits.ts";
 import { readNodeImage, type NodeImage } from "./node-image.ts";
-import { Slots } from "./slots.ts";
+import { NodeLines } from "./node-lines.ts";
 
 /** What became of a question. */
 export type AgentAnswer =
@@ -22,29 +24,31 @@ export type AgentAnswer =
 
 /** Asks agents what they have. */
 export interface AgentQuestions {
-  /**
-   * What a reference or digest is on a node. Never rejects but for the signal.
-   * @param options.fresh ask even though there is an answer
-   */
-  ask(
-    node: string,
-    reference: string,
-    signal: AbortSignal,
-    options?: { readonly fresh?: boolean },
-  ): Promise<AgentAnswer>;
+  /** What a reference or digest is on a node. Never rejects but for the signal. */
+  ask(node: string, reference: string, signal: AbortSignal): Promise<AgentAnswer>;
   /** The same on many nodes, by node. */
   askAll(
     nodes: readonly string[],
     reference: string,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, AgentAnswer>>;
-  /** Forgets what a node said: something has changed there. */
+  /** Does not believe any more what a node said: something has changed there. */
   forget(node: string): void;
 }
 
-interface Kept {
-  readonly at: number;
+/** A question that was asked. */
+interface Asked {
   readonly answer: Promise<AgentAnswer>;
+  /** until when the answer is believed, in monotonic milliseconds; without end while it is awaited */
+  until: number;
+  /** grows with each question */
+  readonly order: number;
+}
+
+/** An answer and how many milliseconds it is believed; 0 where silence is remembered by agent, not by question. */
+interface Told {
+  readonly answer: AgentAnswer;
+  readonly forMs: number;
 }
 
 /** Asks each agent each question once: answers are kept for a while, and who asks meanwhile waits for the same answer. */
@@ -53,11 +57,14 @@ export class CachedQuestions implements AgentQuestions {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onAsked: () => void;
-  readonly #slots = new Slots(QUESTIONS_AT_ONCE);
+  readonly #lines = new NodeLines(QUESTIONS_AT_ONCE);
   /** by node and reference, oldest first */
-  readonly #answers = new Map<string, Kept>();
+  readonly #asked = new Map<string, Asked>();
+  /** by node: questions before this one are not to be believed any more */
+  readonly #changed = new Map<string, number>();
   /** agents that gave no answer: until when they are left alone, and why */
   readonly #silent = new Map<string, { readonly until: number; readonly why: string }>();
+  #order = 0;
 
   constructor(options: {
     readonly clients: { get(node: string): AgentClient | undefined };
@@ -72,33 +79,9 @@ export class CachedQuestions implements AgentQuestions {
     this.#onAsked = options.onAsked ?? (() => undefined);
   }
 
-  async ask(
-    node: string,
-    reference: string,
-    signal: AbortSignal,
-    options: { readonly fresh?: boolean } = {},
-  ): Promise<AgentAnswer> {
+  async ask(node: string, reference: string, signal: AbortSignal): Promise<AgentAnswer> {
     signal.throwIfAborted();
-    const key = `${node}\n${reference}`;
-    const kept = this.#answers.get(key);
-    if (
-      kept !== undefined &&
-      options.fresh !== true &&
-      this.#clock.monotonic() - kept.at < ANSWER_MAX_AGE_MS
-    ) {
-      return await kept.answer;
-    }
-    const answer = this.#slots.run(signal, () => this.#send(node, reference, signal));
-    this.#keep(key, { at: this.#clock.monotonic(), answer });
-    try {
-      const result = await answer;
-      // silence is remembered by agent, not by question
-      if (result.kind === "silent") this.#answers.delete(key);
-      return result;
-    } catch (error) {
-      this.#answers.delete(key);
-      throw error;
-    }
+    return await orAbort(this.#answer(node, reference, signal), signal);
   }
 
   async askAll(
@@ -106,48 +89,78 @@ export class CachedQuestions implements AgentQuestions {
     reference: string,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, AgentAnswer>> {
-    const answers = await Promise.all(
-      nodes.map(async (node) => [node, await this.ask(node, reference, signal)] as const),
-    );
-    return new Map(answers);
+    signal.throwIfAborted();
+    const answers = nodes.map(async (node) => [node, await this.#answer(node, reference, signal)] as const);
+    // one listener for all of them: finding the place of each in a signal's list takes time that grows with their number
+    return new Map(await orAbort(Promise.all(answers), signal));
   }
 
   forget(node: string): void {
     this.#silent.delete(node);
-    for (const key of this.#answers.keys()) if (key.startsWith(`${node}\n`)) this.#answers.delete(key);
+    this.#changed.set(node, this.#order);
   }
 
-  async #send(node: string, reference: string, signal: AbortSignal): Promise<AgentAnswer> {
+  async #answer(node: string, reference: string, signal: AbortSignal): Promise<AgentAnswer> {
+    const key = `${node}\n${reference}`;
+    const before = this.#asked.get(key);
+    if (before !== undefined && this.#isBelieved(node, before)) return await before.answer;
+    this.#order += 1;
+    const answer = this.#lines
+      .run(node, () => this.#send(node, reference, signal))
+      .then(
+        (told) => {
+          asked.until = this.#clock.monotonic() + told.forMs;
+          return told.answer;
+        },
+        (error: unknown) => {
+          asked.until = 0;
+          throw error;
+        },
+      );
+    const asked = { answer, until: Infinity, order: this.#order };
+    this.#keep(key, asked);
+    return await answer;
+  }
+
+  #isBelieved(node: string, { until, order }: Asked): boolean {
+    return this.#clock.monotonic() < until && order > (this.#changed.get(node) ?? 0);
+  }
+
+  async #send(node: string, reference: string, signal: AbortSignal): Promise<Told> {
+    signal.throwIfAborted();
     const silent = this.#silent.get(node);
-    if (silent !== undefined && this.#clock.monotonic() < silent.until)
-      return { kind: "silent", why: silent.why };
+    if (silent !== undefined && this.#clock.monotonic() < silent.until) return silence(silent.why);
     const client = this.#clients.get(node);
-    if (client === undefined) return { kind: "silent", why: "it has no ready agent" };
+    if (client === undefined) return silence("it has no ready agent");
     this.#onAsked();
     try {
       const answer = await client.resolveImage({ reference }, { signal, timeoutMs: QUESTION_TIMEOUT_MS });
       const image = readNodeImage(answer);
       this.#silent.delete(node);
       return image === undefined
-        ? { kind: "silent", why: "its answer names no digest" }
-        : { kind: "image", image };
+        ? silence("its answer names no digest")
+        : { answer: { kind: "image", image }, forMs: ANSWER_MAX_AGE_MS };
     } catch (error) {
       signal.throwIfAborted();
       const failure = ConnectError.from(error);
-      if (failure.code === Code.NotFound) return { kind: "absent" };
+      if (failure.code === Code.NotFound) return { answer: { kind: "absent" }, forMs: ABSENCE_MAX_AGE_MS };
       const why = `its agent does not answer: ${failure.message}`;
       const until = this.#clock.monotonic() + SILENT_AGENT_PAUSE_MS;
       this.#silent.set(node, { until, why });
       this.#logger.warn("agent gives no answer", { node, error });
-      return { kind: "silent", why };
+      return silence(why, failure.code === Code.DeadlineExceeded ? ANSWER_MAX_AGE_MS : 0);
     }
   }
 
-  #keep(key: string, kept: Kept): void {
-    this.#answers.delete(key);
-    this.#answers.set(key, kept);
-    if (this.#answers.size <= ANSWERS_MAX) return;
-    const [oldest] = this.#answers.keys();
-    if (oldest !== undefined) this.#answers.delete(oldest);
+  #keep(key: string, asked: Asked): void {
+    this.#asked.delete(key);
+    this.#asked.set(key, asked);
+    if (this.#asked.size <= ANSWERS_MAX) return;
+    const [oldest] = this.#asked.keys();
+    if (oldest !== undefined) this.#asked.delete(oldest);
   }
+}
+
+function silence(why: string, forMs = 0): Told {
+  return { answer: { kind: "silent", why }, forMs };
 }
