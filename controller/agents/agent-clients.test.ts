@@ -17,14 +17,29 @@ interface Case {
   readonly open: () => number;
   /** all that it ever had */
   readonly accepted: () => number;
+  /** questions that wait until they are released */
+  readonly begun: () => number;
+  readonly release: () => void;
 }
 
-/** Clients of the agent of node-a. */
-async function setUp(t: TestContext): Promise<Case> {
+/** Clients of the agent of node-a, which answers the question for "slow" only when it is released. */
+async function setUp(
+  t: TestContext,
+  options: { readonly max?: number; readonly idleMs?: number } = {},
+): Promise<Case> {
+  const slow = Promise.withResolvers<void>();
+  let begun = 0;
   const server = http.createServer(
     connectNodeAdapter({
       routes: ({ service }) => {
-        service(AgentService, { getNode: () => ({ nodeName: "node-a" }) });
+        service(AgentService, {
+          getNode: () => ({ nodeName: "node-a" }),
+          async resolveImage() {
+            begun += 1;
+            await slow.promise;
+            return { names: ["slow"] };
+          },
+        });
       },
     }),
   );
@@ -39,13 +54,21 @@ async function setUp(t: TestContext): Promise<Case> {
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
   const urls = new Map([["node-a", `http://127.0.0.1:${address.port}`]]);
-  const clients = new AgentClients({ directory: fixedAgents(urls), tls: () => undefined });
+  const clients = new AgentClients({ directory: fixedAgents(urls), tls: () => undefined, ...options });
   t.after(() => {
+    slow.resolve();
     clients.close();
     server.closeAllConnections();
     server.close();
   });
-  return { clients, urls, open: () => sockets.size, accepted: () => accepted };
+  return {
+    clients,
+    urls,
+    open: () => sockets.size,
+    accepted: () => accepted,
+    begun: () => begun,
+    release: slow.resolve,
+  };
 }
 
 async function ask(client: AgentClient | undefined): Promise<void> {
@@ -106,4 +129,49 @@ test("closing ends every connection", async (t) => {
   await ask(clients.get("node-a"));
   clients.close();
   await waitFor("the end of all connections", () => open() === 0);
+});
+
+test("past the bound the client that was wanted longest ago goes, with its connection", async (t) => {
+  const { clients, urls, open } = await setUp(t, { max: 2 });
+  const [url = ""] = urls.values();
+  for (const node of ["node-b", "node-c"]) urls.set(node, url);
+  await ask(clients.get("node-a"));
+  const second = clients.get("node-b");
+  await ask(second);
+  const first = clients.get("node-a");
+  await ask(clients.get("node-c"));
+  assert.equal(clients.size, 2);
+  assert.equal(clients.get("node-a"), first, "node-a was wanted after node-b");
+  await waitFor("the end of the connection to node-b", () => open() === 2);
+  assert.notEqual(clients.get("node-b"), second);
+});
+
+test("a client with a call under way does not go, and the call comes to its end", async (t) => {
+  const { clients, urls, begun, release } = await setUp(t, { max: 1 });
+  const [url = ""] = urls.values();
+  urls.set("node-b", url);
+  const client = clients.get("node-a");
+  assert.ok(client);
+  const question = client.resolveImage({ reference: "slow" }, { timeoutMs: 10_000 });
+  await waitFor("the question to arrive", () => begun() === 1);
+  await ask(clients.get("node-b"));
+  assert.equal(clients.size, 2, "the bound gives way to calls");
+  assert.equal(clients.get("node-a"), client);
+  release();
+  assert.deepEqual((await question).names, ["slow"]);
+});
+
+test("a connection that is not used for a while is closed, one that waits for its answer is not", async (t) => {
+  const { clients, open, begun, release, accepted } = await setUp(t, { idleMs: 50 });
+  const client = clients.get("node-a");
+  assert.ok(client);
+  const question = client.resolveImage({ reference: "slow" }, { timeoutMs: 10_000 });
+  await waitFor("the question to arrive", () => begun() === 1);
+  await ask(client);
+  await waitFor("the end of the idle connection", () => open() === 1);
+  release();
+  assert.deepEqual((await question).names, ["slow"]);
+  await waitFor("the end of both connections", () => open() === 0);
+  await ask(client);
+  assert.equal(accepted(), 3);
 });

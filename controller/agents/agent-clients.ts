@@ -8,7 +8,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { ROLES } from "../../lib/roles.ts";
 import { clientTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
-import { AGENT_ANSWER_MAX_BYTES } from "./limits.ts";
+import { AGENT_ANSWER_MAX_BYTES, CLIENTS_MAX, CONNECTION_IDLE_MS } from "./limits.ts";
 import type { AgentDirectory } from "./agent-directory.ts";
 
 /** Calls of one agent. */
@@ -25,18 +25,31 @@ const IDLE_CONNECTIONS = 1;
 
 /**
  * One client for each agent, made when it is first needed, with connections of its own. HTTP/1.1: a connection that
- * cannot be made ends with its call, where an HTTP/2 session would hold up the next ones, too.
+ * cannot be made ends with its call, where an HTTP/2 session would hold up the next ones, too. So many are kept; past it
+ * the one that was wanted longest ago and has no call under way makes room.
  */
 export class AgentClients {
   readonly #directory: AgentDirectory;
   readonly #tls: () => TlsMaterial | undefined;
+  readonly #max: number;
+  readonly #idleMs: number;
+  /** by node, the one that was wanted last at the end */
   readonly #clients = new Map<string, Kept>();
   #context: { readonly material: TlsMaterial; readonly context: SecureContext } | undefined;
 
-  /** @param tls what the controller shows and trusts now; undefined with --insecure */
-  constructor(options: { readonly directory: AgentDirectory; readonly tls: () => TlsMaterial | undefined }) {
+  constructor(options: {
+    readonly directory: AgentDirectory;
+    /** what the controller shows and trusts now; undefined with --insecure */
+    readonly tls: () => TlsMaterial | undefined;
+    /** clients that are kept, default 256 */
+    readonly max?: number;
+    /** milliseconds after which a connection that is not used is closed, default 30 s */
+    readonly idleMs?: number;
+  }) {
     this.#directory = options.directory;
     this.#tls = options.tls;
+    this.#max = options.max ?? CLIENTS_MAX;
+    this.#idleMs = options.idleMs ?? CONNECTION_IDLE_MS;
   }
 
   /** How many clients are kept. */
@@ -48,10 +61,15 @@ export class AgentClients {
   get(node: string): AgentClient | undefined {
     const url = this.#directory.urlOf(node);
     const kept = this.#clients.get(node);
-    if (kept !== undefined && kept.url === url) return kept.client;
+    if (kept !== undefined && kept.url === url) {
+      this.#clients.delete(node);
+      this.#clients.set(node, kept);
+      return kept.client;
+    }
     if (kept !== undefined) this.#drop(node, kept);
     if (url === undefined) return undefined;
-    const made = connect(url, this.#trust());
+    if (this.#clients.size >= this.#max) this.#makeRoom();
+    const made = connect(url, this.#trust(), this.#idleMs);
     this.#clients.set(node, made);
     return made.client;
   }
@@ -83,6 +101,15 @@ export class AgentClients {
     return { material, secureContext: this.#context.context };
   }
 
+  /** When all of them are at work none goes: calls have bounds of their own. */
+  #makeRoom(): void {
+    for (const [node, kept] of this.#clients) {
+      if (isBusy(kept.connections)) continue;
+      this.#drop(node, kept);
+      return;
+    }
+  }
+
   #drop(node: string, { connections }: Kept): void {
     this.#clients.delete(node);
     connections.destroy();
@@ -95,8 +122,14 @@ interface Trust {
   readonly secureContext: SecureContext;
 }
 
-function connect(url: string, trust: Trust | undefined): Kept {
-  const settings = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS };
+/** Whether a call is under way, or waits for a connection. */
+function isBusy({ sockets, requests }: http.Agent): boolean {
+  return Object.keys(sockets).length > 0 || Object.keys(requests).length > 0;
+}
+
+function connect(url: string, trust: Trust | undefined, idleMs: number): Kept {
+  // an agent of Node's closes connections after the timeout only while they are free; calls have bounds of their own
+  const settings = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS, timeout: idleMs };
   // Node closes connections whose checkServerIdentity came with the request: it must come with the agent
   const connections =
     trust === undefined
