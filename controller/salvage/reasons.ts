@@ -52,4 +52,6 @@ export type FailedReason =
   /** nothing moved for 30 minutes */
   | "Stalled"
   /** the kubelet does not see the image although all of it is there */
-  | "NotVisible";
+  | "NotVisible"
+  /** the API server takes what is to be written for invalid: an agent or the CRD is of another version */
+  | "RecordInvalid";

@@ -7,6 +7,7 @@ import { silentLogger } from "../../lib/log.ts";
 import { waitFor } from "../../test/harness/wait.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { fixedAgents } from "../agents/agent-directory.ts";
+import type { Outcome } from "../kube/workers.ts";
 import { RECORD_STALL_MS } from "../limits.ts";
 import { ANNOTATIONS } from "../objects/metadata.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
@@ -48,6 +49,8 @@ interface Case extends SalvageRig {
   readonly driver: FakeDriver;
   readonly questions: FakeQuestions;
   readonly transfers: Transfers;
+  /** Takes a record one step. */
+  readonly reconcile: (record: SalvageRecord) => Promise<Outcome>;
   /** Takes a record one step, and gives its status. */
   readonly step: (record: SalvageRecord) => Promise<SalvageRecord["status"]>;
   /** Takes it on until an import is asked for, or it has ended. */
@@ -112,8 +115,9 @@ async function setUp(t: TestContext): Promise<Case> {
   });
   const keyOfRecord = ({ metadata }: SalvageRecord): string => `shop/${metadata.name}`;
   const statusOf = (record: SalvageRecord) => book.get(keyOfRecord(record))?.status ?? {};
+  const reconcile = (record: SalvageRecord) => reconciler.reconcile(keyOfRecord(record), signal);
   const step = async (record: SalvageRecord) => {
-    await reconciler.reconcile(keyOfRecord(record), signal);
+    await reconcile(record);
     return statusOf(record);
   };
   return {
@@ -121,6 +125,7 @@ async function setUp(t: TestContext): Promise<Case> {
     driver,
     questions,
     transfers,
+    reconcile,
     step,
     async follow(record) {
       for (let steps = 0; steps < 10 && driver.imports.length === 0; steps += 1) {
@@ -182,6 +187,21 @@ test("a workload that opts out in the middle stops its transfer, one that never 
   const fresh = await record(detected);
   const { phase, reason } = await step(fresh);
   assert.deepEqual([phase, reason], ["Refused", "WorkloadNotOptedIn"]);
+});
+
+test("a plan that the API server takes for invalid ends the record, and is not tried again", async (t) => {
+  const { show, record, reconcile, questions, server, book } = await setUp(t);
+  show(FAILING);
+  questions.have(["node-a"]);
+  const waiting = await record(detected);
+  const fault = { resource: "salvagerecords", subresource: "status", kind: "status", status: 422 } as const;
+  const remove = server.faults.add({ ...fault, reason: "Invalid", message: "status.plan: wrong", times: 1 });
+  const outcome = await reconcile(waiting);
+  remove();
+  assert.equal(outcome.kind, "given-up");
+  const { phase, reason, message, plan } = book.get(`shop/${waiting.metadata.name}`)?.status ?? {};
+  assert.deepEqual([phase, reason, plan], ["Failed", "RecordInvalid", undefined]);
+  assert.match(message ?? "", /status\.plan: wrong/);
 });
 
 test("a target that is gone ends what was planned for it, and refuses what was not", async (t) => {

@@ -16,7 +16,7 @@ import type { Planner, PlanRequest } from "./planner.ts";
 import type { ImageFinder } from "./image-finder.ts";
 import type { FailedReason, RefusedReason } from "./reasons.ts";
 import type { RecordBook } from "./record-book.ts";
-import type { RecordKeeper } from "./record-keeper.ts";
+import { RecordInvalidError, type RecordKeeper } from "./record-keeper.ts";
 import { hasEnded, isLegacy, isOrder } from "./record-state.ts";
 import { RecordStateError } from "./apply-change.ts";
 import type { FirstStatus } from "./first-status.ts";
@@ -86,6 +86,7 @@ export class RecordReconciler {
     } catch (error) {
       // the record has moved on meanwhile: it is looked at again as it is now
       if (error instanceof RecordStateError) return { kind: "retry", error };
+      if (error instanceof RecordInvalidError) return { kind: "given-up", error };
       throw error;
     } finally {
       starter.settled(key);

@@ -93,6 +93,17 @@ test("an import that the kubelet would not see has failed, and says why", async 
   assert.deepEqual([phase, reason, message], ["Failed", "NotVisible", "the kubelet lists another digest"]);
 });
 
+test("a result that the API server takes for invalid ends the record, without what made it invalid", async (t) => {
+  const { record, start, ended, released, driver } = await setUp(t);
+  const running = await record(detected, planned, started);
+  start(running).succeed({ configDigest: "" });
+  const { phase, reason, message, configDigest } = await ended(running);
+  assert.deepEqual([phase, reason, configDigest], ["Failed", "RecordInvalid", undefined]);
+  assert.match(message ?? "", /^the API server refuses "salvaged" as invalid: .*422.*configDigest/);
+  assert.equal(released(), 1);
+  assert.equal(driver.imports.length, 1);
+});
+
 test("a transient failure is tried again after a pause that grows", async (t) => {
   const { record, start, ended, transfers, clock } = await setUp(t);
   const running = await record(detected, planned, started);

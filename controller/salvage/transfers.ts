@@ -6,7 +6,7 @@ import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { judgeImportFailure } from "./import-failure.ts";
 import type { FailedReason } from "./reasons.ts";
-import type { RecordKeeper } from "./record-keeper.ts";
+import { RecordInvalidError, type RecordKeeper } from "./record-keeper.ts";
 import { isProgressDue } from "./record-state.ts";
 import type { TransferBytes } from "./record-change.ts";
 import { retryDelay } from "./retry.ts";
@@ -132,7 +132,8 @@ export class Transfers {
         );
       }
     } catch (error) {
-      if (signal.aborted) return;
+      // importing once more would not make the record valid: the keeper has ended it
+      if (signal.aborted || error instanceof RecordInvalidError) return;
       await progress.written();
       await this.#failed(record, running, error).catch((failure: unknown) => {
         // the next look at the record begins where this one ended
