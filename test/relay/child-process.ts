@@ -1,7 +1,9 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { harnessConfig } from "../harness/config.ts";
 import type { ChildMessage, ChildOptions, ParentMessage } from "./relay-child-protocol.ts";
 
 /** A relay in another process. */
@@ -23,7 +25,10 @@ export interface RelayChild {
  */
 export async function startRelayChild(options: ChildOptions): Promise<RelayChild | undefined> {
   const script = fileURLToPath(new URL("relay-child.ts", import.meta.url));
-  const child = fork(script, [JSON.stringify(options)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = fork(script, [JSON.stringify(options)], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...harnessConfig().inherited, NODE_COMPILE_CACHE: join(options.directory, "compiled") },
+  });
   let endedAt: number | undefined;
   const ended = once(child, "exit").then(() => {
     endedAt = Date.now();

@@ -7,5 +7,12 @@ import { runKills } from "./kill-run.ts";
 const [seeds = "200", first = "1"] = process.argv.slice(2);
 const report = await runKills(Number(seeds), Number(first));
 process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
-const bad = [report.lost, report.unexplained, report.notReplayed, report.forgotten];
+const bad = [
+  report.lost,
+  report.unexplained,
+  report.notReplayed,
+  report.forgotten,
+  report.slack.unsaid,
+  report.slack.doubled,
+];
 process.exitCode = bad.every((list) => list.length === 0) ? 0 : 1;

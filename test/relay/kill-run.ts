@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { testEvent } from "../../webhook-relay/event/testing.ts";
 import { startReceiver, type Receiver } from "../../webhook-relay/testing/receiver.ts";
-import { waitFor } from "../harness/wait.ts";
+import { SLACK_TOKEN, startSlackDouble, type SlackDouble } from "../../webhook-relay/testing/slack-double.ts";
 import { startRelayChild, type RelayChild } from "./child-process.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
-import type { Arm, KillPoint } from "./relay-child-protocol.ts";
+import { CASES, randomOf, type Scenario } from "./kill-cases.ts";
+import { idle, KILL_TOKEN, post, postSome, replay, tellSlack } from "./kill-posts.ts";
+import type { Arm } from "./relay-child-protocol.ts";
+import { SLACK_NAMESPACE, slackVerdict, type SlackVerdict } from "./slack-ledger.ts";
 
 /** Numbers of a run. */
 export interface KillReport {
@@ -21,36 +23,20 @@ export interface KillReport {
   readonly lost: readonly string[];
   /** arrivals beyond the first that no replay asked for */
   readonly duplicates: number;
+  /** of them, those that a kill explains, by what the relay was doing and where it ended */
+  readonly duplicatesBy: Readonly<Record<string, number>>;
   /** of them, those that no kill explains */
   readonly unexplained: readonly string[];
   /** ids that a replay should have sent again and did not */
   readonly notReplayed: readonly string[];
   /** ids that were deleted and then taken for new */
   readonly forgotten: readonly string[];
+  readonly slack: SlackVerdict;
 }
 
-const TOKEN = "kill-run-token";
-/** Events that are posted while one kill is waited for, at most. */
-const EVENTS_PER_SEED = 120;
 const HOUR_MS = 3_600_000;
-
-/** What happens in one seed, and where it ends; every case has its turn. */
-const CASES = [
-  { scenario: "traffic", point: "before commit" },
-  { scenario: "replay", point: "mid-replay" },
-  { scenario: "traffic", point: "after POST" },
-  { scenario: "retention", point: "mid-retention" },
-  { scenario: "traffic", point: "after commit" },
-  { scenario: "replay", point: "before commit" },
-  { scenario: "traffic", point: "after POST" },
-  { scenario: "retention", point: "before commit" },
-  { scenario: "replay", point: "after commit" },
-  { scenario: "traffic", point: "before commit" },
-  { scenario: "retention", point: "after commit" },
-  { scenario: "replay", point: "after POST" },
-  { scenario: "traffic", point: "after commit" },
-] as const satisfies readonly { readonly scenario: string; readonly point: KillPoint }[];
-type Scenario = (typeof CASES)[number]["scenario"];
+/** Between two messages into the channel, in milliseconds: Slack's rules, sooner. */
+const SLACK_INTERVAL_MS = 25;
 
 /**
  * Kills a relay again and again, each time at a point and a moment that the seed decides, over one store; in the end asks
@@ -60,21 +46,29 @@ type Scenario = (typeof CASES)[number]["scenario"];
 export async function runKills(seeds: number, firstSeed = 1): Promise<KillReport> {
   const directory = await mkdtemp(join(tmpdir(), "relay-kill-"));
   const receivers = [await startReceiver(undefined), await startReceiver(undefined)];
+  const slack = await startSlackDouble(undefined, { intervalMs: SLACK_INTERVAL_MS });
   const ledger = createLedger(receivers);
   const kills: Record<string, number> = {};
   try {
-    await writeFile(join(directory, "relay.yaml"), configFor(receivers));
+    await writeFile(join(directory, "relay.yaml"), configFor(receivers, slack));
+    await writeFile(join(directory, "slack-token"), SLACK_TOKEN);
+    // one that ends in order leaves compiled code behind, with which all others start in half the time
+    await settle(directory, ledger);
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
       const random = randomOf(seed);
       const { scenario, point } = CASES[seed % CASES.length] ?? CASES[0];
-      const arm: Arm = { point, left: 1 + Math.floor(random() * 25) };
+      // an incident takes a few calls, everything else many steps
+      const most = scenario === "slack" ? 6 : 25;
+      const arm: Arm = { point, left: 1 + Math.floor(random() * most) };
       const isReached = await runSeed({ directory, seed, scenario, arm, ledger });
       const what = `${scenario}: ${isReached ? arm.point : "later"}`;
       kills[what] = (kills[what] ?? 0) + 1;
     }
     await settle(directory, ledger);
-    return { seeds, kills, ...ledger.verdict() };
+    const told = ledger.incidents().filter((incident) => incident.startsWith("slack-"));
+    return { seeds, kills, ...ledger.verdict(), slack: slackVerdict(slack, told) };
   } finally {
+    await slack.close();
     for (const receiver of receivers) await receiver.close();
     await rm(directory, { recursive: true, force: true });
   }
@@ -90,7 +84,7 @@ interface Seed {
 
 /** Answers whether the relay has ended itself at the point. */
 async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promise<boolean> {
-  const base = { directory, token: TOKEN, retentionMs: HOUR_MS };
+  const base = { directory, token: KILL_TOKEN, retentionMs: HOUR_MS };
   if (scenario === "retention") {
     await settle(directory, ledger);
     // everything that is delivered goes, in steps; the end comes between two of them or in one
@@ -99,7 +93,7 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     // it came to the point before it was ready
     if (child === undefined) return true;
     await Promise.race([child.ended, sleep(patienceMs(arm, 500))]);
-    return await end(child, ledger);
+    return await end(child, ledger, `${scenario}: ${arm.point}`);
   }
   const child = await startRelayChild(base);
   if (child === undefined) throw new Error("the relay ended at its start");
@@ -112,12 +106,15 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     // one that was not answered may be or not; one that was must be
     if (await replay(child, incident)) ledger.replays(ids);
     await Promise.race([child.ended, sleep(patienceMs(arm, 400))]);
+  } else if (scenario === "slack") {
+    child.send({ kind: "arm", arm });
+    await tellSlack(child, `slack-${seed}`, ledger);
   } else {
     child.send({ kind: "arm", arm });
     await Promise.all([0, 1, 2].map((poster) => postSome(child, `s${seed}-${poster}`, ledger)));
     await Promise.race([child.ended, sleep(100)]);
   }
-  return await end(child, ledger);
+  return await end(child, ledger, `${scenario}: ${arm.point}`);
 }
 
 /** How long the point is waited for: there is always more work than it takes to come to one in the middle of it. */
@@ -126,70 +123,17 @@ function patienceMs({ point }: Arm, otherwise: number): number {
 }
 
 /** Ends it when it has not ended itself; answers whether it had. */
-async function end(child: RelayChild, ledger: Ledger): Promise<boolean> {
+async function end(child: RelayChild, ledger: Ledger, where: string): Promise<boolean> {
   const hasEnded = child.endedAt() !== undefined;
   if (!hasEnded) await child.kill();
   await child.ended;
-  ledger.killed(child.endedAt() ?? Date.now());
+  ledger.killed(child.endedAt() ?? Date.now(), hasEnded ? where : "later");
   return hasEnded;
-}
-
-/** Asks for a replay; answers whether it was promised. */
-async function replay(child: RelayChild, incident: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`${child.url}/v1/replays`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${TOKEN}` },
-      body: JSON.stringify({ incident, ratePerSecond: 500 }),
-      signal: AbortSignal.timeout(5000),
-    });
-    const text = await answer.text();
-    if (answer.status !== 202) throw new Error(`answered ${answer.status}: ${text}`);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith("answered")) throw error;
-    return false;
-  }
-}
-
-/** Posts until there is enough, or the relay is gone: single events and batches by turns. */
-async function postSome(child: RelayChild, prefix: string, ledger: Ledger): Promise<void> {
-  for (let at = 0; at < EVENTS_PER_SEED / 3 && child.endedAt() === undefined;) {
-    const count = at % 4 === 0 ? 10 : 1;
-    const ids = Array.from({ length: count }, (_, index) => `${prefix}-${at + index}`);
-    await post(child, ids, prefix, ledger);
-    at += count;
-  }
-}
-
-/** Posts events once; what is not answered stays owed, as the controller's outbox has it. */
-async function post(
-  child: Pick<RelayChild, "url">,
-  ids: readonly string[],
-  incident: string,
-  ledger: Ledger,
-): Promise<void> {
-  ledger.owes(ids, incident);
-  const events = ids.map((id) => testEvent({ id, data: { incident } }));
-  try {
-    const answer = await fetch(`${child.url}/v1/events`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${TOKEN}` },
-      body: JSON.stringify(events.length === 1 ? events[0] : events),
-      signal: AbortSignal.timeout(5000),
-    });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`answered ${answer.status}: ${text}`);
-    ledger.answered(ids, text.includes('"duplicate":false'));
-  } catch (error) {
-    // the relay is gone, or goes; another answer is a mistake
-    if (error instanceof Error && error.message.startsWith("answered")) throw error;
-  }
 }
 
 /** Starts a relay that nobody kills, posts what is owed, and waits until everything is out. */
 async function settle(directory: string, ledger: Ledger): Promise<void> {
-  const child = await startRelayChild({ directory, token: TOKEN, retentionMs: HOUR_MS });
+  const child = await startRelayChild({ directory, token: KILL_TOKEN, retentionMs: HOUR_MS });
   if (child === undefined) throw new Error("the relay ended at its start");
   for (const { id, incident } of ledger.owed()) await post(child, [id], incident, ledger);
   // what was deleted must still be known
@@ -203,32 +147,13 @@ async function settle(directory: string, ledger: Ledger): Promise<void> {
   await child.ended;
 }
 
-async function idle(child: RelayChild): Promise<void> {
-  await waitFor(
-    "the relay to have nothing to do",
-    async () => {
-      const status = await child.status();
-      return status === undefined || (status.open === 0 && status.replays === 0);
-    },
-    { timeoutMs: 60_000, intervalMs: 20 },
-  );
-}
-
-function configFor(receivers: readonly Receiver[]): string {
-  const lines = receivers.map(
-    ({ url }, at) =>
-      `  - {name: r${at}, type: webhook, url: "${url}/", allowAddresses: 127.0.0.1, retry: {schedule: [0s, 100ms, 1s, 1s, 1s, 5s, 5s]}}`,
-  );
-  return ["subscriptions:", ...lines].join("\n");
-}
-
-/** Mulberry32: the same numbers for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed * 0x9e3779b9;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+function configFor(receivers: readonly Receiver[], slack: SlackDouble): string {
+  const more = "allowAddresses: 127.0.0.1, retry: {schedule: [0s, 100ms, 1s, 1s, 1s, 5s, 5s]}";
+  const pace = `group: {interval: 50ms}, rateLimit: ${1000 / SLACK_INTERVAL_MS}/s`;
+  return [
+    "subscriptions:",
+    ...receivers.map(({ url }, at) => `  - {name: r${at}, type: webhook, url: "${url}/", ${more}}`),
+    `  - {name: slack, type: slack, tokenFile: slack-token, channel: C0TESTOPS, apiUrl: "${slack.apiUrl}",`,
+    `     namespaces: ${SLACK_NAMESPACE}, ${pace}, ${more}}`,
+  ].join("\n");
 }

@@ -13,18 +13,22 @@ export interface Ledger {
   owed(): readonly { readonly id: string; readonly incident: string }[];
   /** some that were answered */
   sample(count: number): readonly { readonly id: string; readonly incident: string }[];
+  /** incidents of events that were answered */
+  incidents(): readonly string[];
   /** answers that took something as new */
   readonly acceptedAnew: number;
   /** a replay of these was asked for */
   replays(ids: readonly string[]): void;
   /** an id that was answered before was taken as new */
   forgot(id: string): void;
-  /** the relay ended, milliseconds since 1970 */
-  killed(at: number): void;
+  /** the relay ended, milliseconds since 1970, and where */
+  killed(at: number, where: string): void;
   verdict(): {
     readonly accepted: number;
     readonly lost: readonly string[];
     readonly duplicates: number;
+    /** of them, those that a kill explains, by where it was */
+    readonly duplicatesBy: Readonly<Record<string, number>>;
     readonly unexplained: readonly string[];
     readonly notReplayed: readonly string[];
     readonly forgotten: readonly string[];
@@ -43,7 +47,7 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
   const done = new Set<string>();
   const replayed = new Set<string>();
   const forgotten: string[] = [];
-  const ends: number[] = [];
+  const ends: { readonly at: number; readonly where: string }[] = [];
   let acceptedAnew = 0;
   const arrivals = receivers.map((receiver) => {
     const byId = new Map<string, Arrival[]>();
@@ -58,8 +62,8 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
   const list = (ids: Iterable<string>) => [...ids].map((id) => ({ id, incident: incidents.get(id) ?? "" }));
 
   /** An arrival that repeats an earlier one is right when the relay ended soon after that. */
-  function isExplained(before: Arrival, after: Arrival): boolean {
-    return ends.some((end) => end >= before.at - 50 && end - before.at < AROUND_MS && end <= after.at);
+  function explanation(before: Arrival, after: Arrival): string | undefined {
+    return ends.find(({ at }) => at >= before.at - 50 && at - before.at < AROUND_MS && at <= after.at)?.where;
   }
 
   return {
@@ -77,6 +81,7 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
       }
     },
     owed: () => list(open),
+    incidents: () => [...new Set([...done].map((id) => incidents.get(id) ?? ""))],
     sample: (count) => list([...done].filter((_, at) => at % Math.ceil(done.size / count) === 0)),
     get acceptedAnew() {
       return acceptedAnew;
@@ -85,11 +90,12 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
       for (const id of ids) replayed.add(id);
     },
     forgot: (id) => void forgotten.push(id),
-    killed: (at) => void ends.push(at),
+    killed: (at, where) => void ends.push({ at, where }),
     verdict() {
       const lost: string[] = [];
       const unexplained: string[] = [];
       const notReplayed: string[] = [];
+      const duplicatesBy: Record<string, number> = {};
       let duplicates = 0;
       for (const byId of arrivals) {
         for (const id of done) if (!byId.has(id)) lost.push(id);
@@ -103,12 +109,14 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
               const before = same[index - 1];
               if (before === undefined) continue;
               duplicates += 1;
-              if (!isExplained(before, arrival)) unexplained.push(id);
+              const where = explanation(before, arrival);
+              if (where === undefined) unexplained.push(id);
+              else duplicatesBy[where] = (duplicatesBy[where] ?? 0) + 1;
             }
           }
         }
       }
-      return { accepted: done.size, lost, duplicates, unexplained, notReplayed, forgotten };
+      return { accepted: done.size, lost, duplicates, duplicatesBy, unexplained, notReplayed, forgotten };
     },
   };
 }

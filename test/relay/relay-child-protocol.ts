@@ -5,6 +5,7 @@ export const KILL_POINTS = [
   "before commit",
   "after commit",
   "after POST",
+  "after Slack call",
   "mid-replay",
   "mid-retention",
 ] as const;

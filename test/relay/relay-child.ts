@@ -12,7 +12,8 @@ import { readTextFile } from "../../webhook-relay/files.ts";
 import { startRelayServer } from "../../webhook-relay/http-server.ts";
 import { Redactor } from "../../webhook-relay/redact.ts";
 import { createRelay } from "../../webhook-relay/relay.ts";
-import type { SinkFactories } from "../../webhook-relay/sinks/make-sink.ts";
+import { sinkTypes, type SinkFactories } from "../../webhook-relay/sinks/make-sink.ts";
+import { createSlackSinks } from "../../webhook-relay/sinks/slack/slack-sink.ts";
 import { createWebhookSink } from "../../webhook-relay/sinks/webhook/webhook-sink.ts";
 import { loadSubscriptions } from "../../webhook-relay/subscriptions/load.ts";
 import { TokenSet } from "../../webhook-relay/tokens.ts";
@@ -28,7 +29,8 @@ function reach(point: KillPoint): void {
   if (armed.left <= 0) process.kill(process.pid, "SIGKILL");
 }
 
-/** Passes the point between the answer of a receiver and its record. */
+const slackSink = createSlackSinks();
+/** Passes the points between the answer of a receiver and its record. */
 const sinks: SinkFactories = {
   webhook(sinkOptions) {
     const sink = createWebhookSink(sinkOptions);
@@ -40,6 +42,20 @@ const sinks: SinkFactories = {
         return outcome;
       },
     };
+  },
+  slack(sinkOptions) {
+    const { http } = sinkOptions;
+    return slackSink({
+      ...sinkOptions,
+      http: {
+        async post(...args) {
+          const answer = await http.post(...args);
+          reach("after Slack call");
+          return answer;
+        },
+        close: () => http.close(),
+      },
+    });
   },
 };
 
@@ -66,7 +82,7 @@ const relay = createRelay({
   },
 });
 const { value } = await loadSubscriptions(
-  { file: join(options.directory, "relay.yaml"), types: ["webhook"] },
+  { file: join(options.directory, "relay.yaml"), types: sinkTypes(sinks) },
   readTextFile,
   AbortSignal.timeout(10_000),
 );
