@@ -29,6 +29,12 @@ const REASONS: readonly (readonly [code: string, reason: HttpFailureReason])[] =
   ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls"],
   ["SELF_SIGNED_CERT_IN_CHAIN", "tls"],
   ["UNABLE_TO_*", "tls"],
+  ["ERROR_IN_CERT_*", "tls"],
+  ["CRL_*", "tls"],
+  ["INVALID_CA", "tls"],
+  ["INVALID_PURPOSE", "tls"],
+  ["PATH_LENGTH_EXCEEDED", "tls"],
+  ["HOSTNAME_MISMATCH", "tls"],
 ];
 
 /** undici tells of a proxy that refuses by these words alone. */
