@@ -1,15 +1,12 @@
 /** Debian's docker-registry (CNCF distribution) as a process. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 
-import type { BlobSource } from "../harness/blobs.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
 import type { BuiltImage } from "../harness/image-builder.ts";
 import type { NetworkNode } from "../harness/netns.ts";
 import { commandLine, startProcess } from "../harness/processes.ts";
+import { pushImage } from "../harness/push-image.ts";
 import { waitFor } from "../harness/wait.ts";
 
 /** A registry that runs. */
@@ -50,38 +47,6 @@ export async function startDockerRegistry(options: {
     url,
     pid,
     dir,
-    async push(name, image) {
-      const [repository = "", tag = ""] = name.split(":");
-      const base = `${url}/v2/${repository}`;
-      for (const [digest, blob] of image.blobs) {
-        if (digest !== image.descriptor.digest) await pushBlob(base, blob);
-      }
-      const { digest, mediaType } = image.descriptor;
-      const manifest = image.blobs.get(digest);
-      if (manifest === undefined) throw new Error(`the image has no manifest ${digest}`);
-      await upload(new URL(`${base}/manifests/${tag}`), manifest, mediaType);
-    },
+    push: async (name, image) => await pushImage(url, name, image),
   };
-}
-
-/** Distribution spec, "Pushing a blob monolithically". */
-async function pushBlob(base: string, blob: BlobSource): Promise<void> {
-  const known = await fetch(`${base}/blobs/${blob.digest}`, { method: "HEAD" });
-  if (known.ok) return;
-  const begun = await fetch(`${base}/blobs/uploads/`, { method: "POST" });
-  const location = begun.headers.get("location");
-  if (location === null) throw new Error(`no upload begun at ${base}: status ${begun.status}`);
-  const target = new URL(location, base);
-  target.searchParams.set("digest", blob.digest);
-  await upload(target, blob, "application/octet-stream");
-}
-
-async function upload(target: URL, blob: BlobSource, mediaType: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const headers = { "content-type": mediaType, "content-length": blob.size };
-  const outgoing = request(target, { method: "PUT", headers });
-  outgoing.once("response", resolve).once("error", reject);
-  const [response] = await Promise.all([promise, pipeline(Readable.from(blob.read()), outgoing)]);
-  response.resume();
-  if (response.statusCode !== 201) throw new Error(`PUT ${target.href}: status ${response.statusCode}`);
 }

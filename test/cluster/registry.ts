@@ -9,7 +9,7 @@ import { run } from "../harness/run.ts";
 import { waitFor } from "../harness/wait.ts";
 import { ADDRESSES, type ClusterLayout } from "./layout.ts";
 import { machineOf } from "./network.ts";
-import { pushImage } from "./push-image.ts";
+import { pushImage } from "../harness/push-image.ts";
 import { logTail, startRecorded, stopRecorded } from "./recorded-process.ts";
 import type { WorkerNode } from "./worker-node.ts";
 

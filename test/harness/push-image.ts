@@ -2,8 +2,8 @@ import { request, type IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-import { readManifest, type BlobSource } from "../harness/blobs.ts";
-import type { Built } from "../harness/image-builder.ts";
+import { readManifest, type BlobSource } from "./blobs.ts";
+import type { Built } from "./image-builder.ts";
 
 /**
  * Uploads an image or an index by the distribution API (distribution spec, "Push").
