@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Ajv } from "ajv";
 import { parse, parseAllDocuments } from "yaml";
 
+import { layerAdvice } from "../../controller/doctor/layer-advice.ts";
 import { asObject, asObjects, asText } from "../../controller/objects/json.ts";
 import { documentedValues } from "../chart/values-table.ts";
 import { inlineCode, readDocuments, ROOT } from "./documents.ts";
@@ -77,6 +78,18 @@ test("the alerts of the documentation are those of the chart, with their severit
     ([, a = "", b = ""]) => `${a} ${b}`,
   );
   assert.deepEqual(documented.toSorted(), expected.toSorted());
+});
+
+test("the lines that keep layers are those that tote doctor prints", () => {
+  const operations = DOCUMENTS.find(({ path }) => path === "docs/operations.md")?.text ?? "";
+  const blocks = codeBlocks(operations).filter(({ language }) => language === "toml");
+  const documented = blocks.map(({ code }) => code.trim().split("\n"));
+  const printed = ["2.1.4", "1.7.24"].map((runtimeVersion) => {
+    const node = { name: "a", isReady: true, os: "linux", runtime: "containerd", flavor: "other" } as const;
+    const [, ...lines] = layerAdvice({ ...node, runtimeVersion }).split("\n");
+    return lines.map((line) => line.trim());
+  });
+  assert.deepEqual(documented, printed);
 });
 
 /** An example put over the defaults, one level deep as helm does for what examples show. */
