@@ -67,6 +67,27 @@ test("every value of the chart that a document names exists", () => {
   }
 });
 
+test("objects that the documentation names are among those that the chart makes", () => {
+  const golden = parseAllDocuments(readFileSync(`${ROOT}test/chart/golden/full.yaml`, "utf8"));
+  const made = golden
+    .map((document) => asObject(document.toJS()))
+    .map(({ kind, metadata }) => {
+      return `${asText(kind).toLowerCase()}/${asText(asObject(metadata)["name"])}`;
+    });
+  const kinds = "deployment|daemonset|statefulset|cronjob|job|service|lease";
+  let checked = 0;
+  for (const { path, text } of DOCUMENTS) {
+    const named = text.matchAll(new RegExp(`\\b(${kinds})[ /](tote(?:-[a-z]+)*)\\b`, "g"));
+    for (const [, kind = "", name = ""] of named) {
+      // the controller makes its Lease itself
+      if (kind === "lease") assert.equal(name, "tote-controller", path);
+      else assert.ok(made.includes(`${kind}/${name}`), `${path}: ${kind}/${name}`);
+      checked += 1;
+    }
+  }
+  assert.ok(checked > 10);
+});
+
 test("the alerts of the documentation are those of the chart, with their severity", () => {
   const rules = asObject(parse(readFileSync(`${ROOT}charts/tote/files/alerts.yaml`, "utf8")));
   const alerts = asObjects(rules["groups"], 10).flatMap((group) => asObjects(group["rules"], 100));
