@@ -18,17 +18,11 @@ import {
   type MountSpec,
 } from "./mount-namespace.ts";
 import { addMachine, createNetwork, machineOf, removeNetwork } from "./network.ts";
+import { nodeDirectory, SANDBOX_IMAGE, writeNodeFiles, type NodeSpec } from "./node-config.ts";
 import { clusterRegistry, type ClusterRegistry } from "./registry.ts";
 import { killAllRecorded, logTail, stopRecorded, type ProcessRecord } from "./recorded-process.ts";
 import { isOwned, layoutOf, readState, writeState, type ClusterState } from "./state.ts";
-import {
-  nodeDirectory,
-  openNode,
-  SANDBOX_IMAGE,
-  writeNodeFiles,
-  type NodeSpec,
-  type WorkerNode,
-} from "./worker-node.ts";
+import { openNode, type WorkerNode } from "./worker-node.ts";
 
 /** A cluster that is up, from any process. */
 export interface Cluster {

@@ -20,16 +20,28 @@ export const PRINT_TITLE: readonly string[] = ["/bin/cat", "/etc/title"];
 
 const defaultBytes = 1_500_000;
 /** of one layer; larger images have more of them */
-const layerBytes = 8_000_000;
+const defaultLayerBytes = 8_000_000;
+
+/** How the random bytes of an image are split. */
+export interface LayerSplit {
+  /** of one layer, default 8 MB */
+  readonly layerBytes?: number;
+  /** folder for layers above 16 MiB */
+  readonly dir?: string;
+}
 
 /** Builds an image that shares no layer but busybox with any other. `bytes`: of its random layers. */
-export async function podImage(title: string, bytes = defaultBytes): Promise<PodImage> {
-  return named(title, await build(title, bytes));
+export async function podImage(
+  title: string,
+  bytes = defaultBytes,
+  split: LayerSplit = {},
+): Promise<PodImage> {
+  return named(title, await build(title, bytes, split));
 }
 
 /** The same as an index for two platforms, of which the second is one that no node runs. */
 export async function podIndex(title: string, bytes = defaultBytes): Promise<PodImage<BuiltIndex>> {
-  const own = await build(title, bytes);
+  const own = await build(title, bytes, {});
   const other = await buildImage({
     layers: [{ files: { "etc/title": `${title} for others` } }],
     platform: { os: "linux", architecture: "s390x" },
@@ -37,7 +49,8 @@ export async function podIndex(title: string, bytes = defaultBytes): Promise<Pod
   return named(title, buildIndex({ images: [own, other] }));
 }
 
-async function build(title: string, bytes: number): Promise<BuiltImage> {
+async function build(title: string, bytes: number, split: LayerSplit): Promise<BuiltImage> {
+  const { layerBytes = defaultLayerBytes, dir } = split;
   const data = Array.from({ length: Math.ceil(bytes / layerBytes) }, (_none, at): LayerSpec => {
     const size = Math.min(layerBytes, bytes - at * layerBytes);
     return { files: { [`data/${at}`]: { size, fill: "random", seed: `${title} ${at}` } } };
@@ -45,6 +58,7 @@ async function build(title: string, bytes: number): Promise<BuiltImage> {
   return await buildImage({
     layers: [await busyboxLayer(), { files: { "etc/title": `${outputOf(title)}\n` } }, ...data],
     config: { cmd: ["/bin/sh", "-c", "cat /etc/title; exec sleep 1000000"] },
+    ...(dir !== undefined && { dir }),
   });
 }
 

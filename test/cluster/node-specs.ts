@@ -1,5 +1,5 @@
 import { isContainerdVersion } from "../harness/config.ts";
-import type { NodeSpec } from "./worker-node.ts";
+import type { NodeSpec } from "./node-config.ts";
 
 /** Versions of containerd, one per node, unless somebody asks for others: both that work with this kubelet, side by side. */
 export const DEFAULT_VERSIONS = ["1.6", "1.7", "1.6"] as const;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { clusterLayout, STATE_DIRECTORY, type ClusterLayout } from "./layout.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
 import { isSameProcess, type ProcessRecord } from "./recorded-process.ts";
-import type { NodeSpec } from "./worker-node.ts";
+import type { NodeSpec } from "./node-config.ts";
 
 /** What is written down of a cluster. */
 export interface ClusterState {

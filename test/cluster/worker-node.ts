@@ -1,39 +1,27 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import type { ContainerdVersion } from "../harness/config.ts";
-import { containerdConfig } from "../harness/containerd-config.ts";
+import { harnessConfig } from "../harness/config.ts";
 import type { ContainerdNode } from "../harness/containerd-node.ts";
-import { containerdPaths, type ContainerdPaths } from "../harness/containerd-paths.ts";
+import type { ContainerdPaths } from "../harness/containerd-paths.ts";
 import { containerdPrograms, type ContainerdPrograms } from "../harness/containerd-version.ts";
 import { criAnswers } from "../harness/cri.ts";
-import { harnessConfig } from "../harness/config.ts";
-import { hostPlatform } from "../harness/platform.ts";
 import { GiveUp, waitFor } from "../harness/wait.ts";
 import { kubeconfigPath } from "./control-plane.ts";
-import { kubeletSettings } from "./kubelet-settings.ts";
-import { ADDRESSES, CLUSTER_DOMAIN, type ClusterLayout } from "./layout.ts";
+import { ADDRESSES, type ClusterLayout } from "./layout.ts";
 import { machineOf, type Machine } from "./network.ts";
-import { cniNetwork } from "./pod-network.ts";
+import {
+  nodeDirectory,
+  nodePaths,
+  SANDBOX_IMAGE,
+  writeNodeSettings,
+  type NodeSettings,
+  type NodeSpec,
+} from "./node-config.ts";
 import { logTail, readRecord, signalRecorded, startRecorded, stopRecorded } from "./recorded-process.ts";
 
-/** image of pod sandboxes; every node gets it beforehand, and no registry has it */
-export const SANDBOX_IMAGE = "tote.test/pause:1";
-
-/** whom pods ask for names: nobody, unless a suite serves Services */
-const DNS_SETTINGS = { clusterDNS: [ADDRESSES.host], clusterDomain: CLUSTER_DOMAIN };
-const cniPlugins = "/usr/lib/cni";
 const readyTimeoutMs = 60_000;
-
-/** A node of the cluster. */
-export interface NodeSpec {
-  /** "n1" and so on */
-  readonly name: string;
-  readonly number: number;
-  /** default: the system's */
-  readonly containerd?: ContainerdVersion | undefined;
-}
 
 /** The parts of a node: its containerd, as tests use one, and its kubelet. */
 export interface WorkerNode {
@@ -45,51 +33,10 @@ export interface WorkerNode {
   readonly hosts: string;
   /** the resolv.conf that programs of the node read */
   readonly resolvConf: string;
+  /** Writes other settings than it was made with, for containerd and kubelet to read at their next start; {}: its own again. */
+  configure(settings: NodeSettings): Promise<void>;
   startKubelet(kubelet: string): void;
   stopKubelet(): Promise<void>;
-}
-
-/** Folder of a node. */
-export function nodeDirectory(layout: ClusterLayout, name: string): string {
-  return join(layout.data, name);
-}
-
-/** Layout of a node's containerd: as everywhere, but the socket has a folder of its own, which agents mount. */
-export function nodePaths(layout: ClusterLayout, name: string): ContainerdPaths {
-  const directory = nodeDirectory(layout, name);
-  return { ...containerdPaths(directory), socket: join(directory, "run", "containerd.sock") };
-}
-
-/** Writes the configuration of a node's containerd, CNI and kubelet. */
-export async function writeNodeFiles(layout: ClusterLayout, spec: NodeSpec): Promise<void> {
-  const directory = nodeDirectory(layout, spec.name);
-  const paths = nodePaths(layout, spec.name);
-  const cni = join(paths.scratch, "cni");
-  const folders = [paths.root, paths.configPath, join(cni, "conf"), join(directory, "run")];
-  for (const folder of [...folders, join(directory, "kubelet"), join(directory, "log")]) {
-    await mkdir(folder, { recursive: true });
-  }
-  const { version } = await containerdPrograms(spec.containerd);
-  const { os, architecture } = hostPlatform();
-  const settings = {
-    ...paths,
-    major: version.startsWith("1.") ? (1 as const) : (2 as const),
-    snapshotter: "overlayfs",
-    discardUnpackedLayers: false,
-    contentSharingPolicy: "shared" as const,
-    sandboxImage: SANDBOX_IMAGE,
-    platform: `${os}/${architecture}`,
-  };
-  await writeFile(paths.config, containerdConfig(settings));
-  if (!existsSync(join(cni, "bin"))) await symlink(cniPlugins, join(cni, "bin"));
-  const network = JSON.stringify(cniNetwork(layout, spec), undefined, 2);
-  await writeFile(join(cni, "conf", "10-tote.conflist"), `${network}\n`);
-  await writeFile(
-    join(directory, "kubelet.json"),
-    JSON.stringify(kubeletSettings(ADDRESSES.node(spec.number), DNS_SETTINGS), undefined, 2),
-  );
-  await writeFile(join(directory, "resolv.conf"), "");
-  await writeFile(join(directory, "hosts"), "");
 }
 
 /** A node by its files: what runs there is looked up at every call, so this may be another process than the one that started it. */
@@ -139,6 +86,7 @@ export async function openNode(layout: ClusterLayout, spec: NodeSpec): Promise<W
     containerd,
     hosts: join(directory, "hosts"),
     resolvConf: join(directory, "resolv.conf"),
+    configure: (settings) => writeNodeSettings(layout, { ...spec, ...settings }),
     startKubelet(kubelet) {
       const [first = "nsenter", ...rest] = prefix;
       const args = [
