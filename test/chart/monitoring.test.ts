@@ -31,7 +31,7 @@ const ALERT_NAMES = [
   "ToteRelayConfigReloadFailed warning",
   "ToteRelayDeadLetters warning",
   "ToteSalvageFailing critical",
-  "ToteSalvageOccurred info",
+  "ToteSalvageOccurred warning",
   "ToteWatchStale warning",
 ];
 
