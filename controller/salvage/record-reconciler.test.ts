@@ -244,6 +244,34 @@ test("a corrupt image that nobody has loses its stale record, by name and digest
   assert.deepEqual(questions.forgotten, ["node-b"]);
 });
 
+test("a stale record that was removed counts as removed, although that could not be written at first", async (t) => {
+  const { show, record, step, reconcile, questions, server, driver } = await setUp(t);
+  questions.have(["node-b"], { isComplete: false, isRunnable: false });
+  questions.lack("node-a");
+  show(CORRUPT);
+  const made = await record();
+  await step(made);
+  const fault = { resource: "salvagerecords", subresource: "status", kind: "status", status: 500 } as const;
+  const remove = server.faults.add({ ...fault, reason: "InternalError", message: "etcd is away", times: 1 });
+  await assert.rejects(reconcile(made), /etcd is away/);
+  remove();
+  assert.equal(driver.removed.length, 1);
+  // the kubelet pulls by now, and the controller may be another one
+  questions.lack("node-b");
+  show(FAILING);
+  const { phase, reason } = await step(made);
+  assert.deepEqual([phase, reason], ["Completed", "StaleRecordRemoved"]);
+  assert.equal(driver.removed.length, 1);
+});
+
+test("a pod whose image was never corrupt is refused when nobody knows it", async (t) => {
+  const { show, record, follow, questions } = await setUp(t);
+  questions.lack("node-a", "node-b");
+  show(FAILING);
+  const { phase, reason } = await follow(await record(detected));
+  assert.deepEqual([phase, reason], ["Refused", "ImageUnresolved"]);
+});
+
 test("a record that is deleted in the middle cancels its import", async (t) => {
   const { show, record, follow, step, questions, driver, book, server, transfers } = await setUp(t);
   questions.have(["node-a"]);

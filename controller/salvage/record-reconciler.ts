@@ -21,6 +21,7 @@ import { hasEnded, isLegacy, isOrder } from "./record-state.ts";
 import { RecordStateError } from "./apply-change.ts";
 import type { FirstStatus } from "./first-status.ts";
 import { leadingFailure } from "./salvage-subject.ts";
+import { refusalOf } from "./stale-record.ts";
 import type { StallWatch } from "./stall-watch.ts";
 import type { TransferStarter } from "./transfer-starter.ts";
 import type { Transfers } from "./transfers.ts";
@@ -168,13 +169,11 @@ export class RecordReconciler {
           signal,
         );
         return { kind: "again", afterMs: 0 };
-      case "refused":
-        await keeper.change(
-          record,
-          { type: "refused", reason: finding.reason, message: finding.message },
-          signal,
-        );
+      case "refused": {
+        const refused = { record, request: request.request, finding, questions };
+        await keeper.change(record, await refusalOf(refused, signal), signal);
         return { kind: "done" };
+      }
       case "remove": {
         const { targetNode, imageRef } = request.request;
         await driver.removeName(targetNode, imageRef, finding.digest, signal);
