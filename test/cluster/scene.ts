@@ -8,6 +8,7 @@ import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import type { Built } from "../harness/image-builder.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
 import { kubeClient } from "../harness/kube-client.ts";
+import { oldestFirst } from "../harness/oldest-first.ts";
 import { waitFor } from "../harness/wait.ts";
 import { apiAccess } from "./api-access.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
@@ -108,7 +109,7 @@ export async function openStage(
         found.push(reading.record);
       }
     }
-    return found.sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
+    return oldestFirst(found);
   }
   async function describeNamespace(namespace: string): Promise<unknown> {
     try {

@@ -16,6 +16,7 @@ import { stripPod } from "../../controller/objects/strip-pod.ts";
 import type { StrippedPod } from "../../controller/objects/pod.ts";
 import { ROLES } from "../../lib/roles.ts";
 import { startSharedRig, type Rig, type RigNodeSpec } from "../harness/rig.ts";
+import { oldestFirst } from "../harness/oldest-first.ts";
 import { waitFor } from "../harness/wait.ts";
 import { startFakeKubelet } from "../harness/fake-kubelet.ts";
 import { startCluster, type ControlCluster } from "./cluster.ts";
@@ -119,7 +120,7 @@ async function startRest(rig: Rig, settings: ControlRigOptions): Promise<Control
         found.push(reading.record);
       }
     }
-    return found.sort((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1));
+    return oldestFirst(found);
   }
   const control: ControlRig = {
     rig,
