@@ -47,11 +47,19 @@ test("ensure makes what the flags name and says so, without a word of what is se
       .split("\n")
       .every((line) => line.endsWith(": good")),
   );
+  server.put({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "tote-controller", namespace: "default" },
+  });
   const removed = await run("remove", ...where);
   assert.equal(removed.code, 0);
   assert.match(removed.out, /^rescue-tls-operator: removed$/m);
   assert.match(removed.out, /^rescue-tls-agent: not there$/m);
+  assert.match(removed.out, /^lease tote-controller: removed$/m);
   assert.deepEqual(server.list("secrets", "default"), []);
+  assert.deepEqual(server.list("leases", "default"), []);
+  assert.match((await run("remove", ...where)).out, /^lease tote-controller: not there$/m);
 });
 
 test("a mistake on the command line is one line and 2, what cannot be done 1", async (t) => {
