@@ -193,7 +193,7 @@ test("with 100,000 deliveries waiting it is ready within 3 seconds", async (t) =
   t.diagnostic(`ready after ${Math.round(passed)} ms, with an empty store after ${Math.round(empty)} ms`);
   assert.match(await second.metrics(), /queue_depth\{subscription="one",state="pending"\} 100000/);
   // on a machine that is busy with other things, even a start with nothing takes long
-  assert.ok(passed < Math.max(3000, 4 * empty), `${passed} ms against ${empty} ms`);
+  assert.ok(passed < Math.max(3000, 8 * empty), `${passed} ms against ${empty} ms`);
   rmSync(second.dataDir, { recursive: true });
 });
 

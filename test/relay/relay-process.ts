@@ -4,6 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 import type { Cleanup } from "../harness/cleanup.ts";
+import { harnessConfig } from "../harness/config.ts";
 import { freePorts } from "../harness/ports.ts";
 import { startProcess, type RunningProcess } from "../harness/processes.ts";
 import { GiveUp, waitFor } from "../harness/wait.ts";
@@ -75,6 +76,8 @@ export async function startRelayProcess(options: RelayProcessOptions): Promise<R
       "--json-log",
       ...args,
     ],
+    // a relay starts in half the time when its code was compiled before
+    env: { NODE_COMPILE_CACHE: join(harnessConfig().cache, "compiled") },
     cleanup,
   });
   const url = `${scheme}://127.0.0.1:${port}`;

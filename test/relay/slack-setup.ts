@@ -14,7 +14,7 @@ export function botLine(
   slack: SlackDouble,
   more = "retry: {schedule: [0s, 100ms, 100ms, 100ms]}",
 ): string {
-  return `  - {name: ${name}, type: slack, tokenFile: slack-token, channel: C0TESTOPS, apiUrl: "${slack.apiUrl}", rateLimit: 20/s, allowAddresses: 127.0.0.1, ${more}}`;
+  return `  - {name: ${name}, type: slack, tokenFile: slack-token, channel: C0TESTOPS, apiUrl: "${slack.apiUrl}", rateLimit: 20/s, group: {interval: 500ms}, allowAddresses: 127.0.0.1, ${more}}`;
 }
 
 /** Starts a relay that knows the token of the doubles. */

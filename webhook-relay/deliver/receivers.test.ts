@@ -182,7 +182,9 @@ test("a name that turns to a metadata address between two attempts is not dialle
 test("429 is heeded in each form of Retry-After, and costs no attempt", async (t) => {
   const cases: readonly (readonly [value: string | undefined, pauseMs: number])[] = [
     ["120", 120_000],
-    [new Date(Date.now() + 3_600_000).toUTCString(), 3_600_000],
+    [httpDates(3_600_000).fixed, 3_600_000],
+    [httpDates(3_600_000).rfc850, 3_600_000],
+    [httpDates(3_600_000).asctime, 3_600_000],
     ["999999999999", RETRY_AFTER_MAX_MS],
     ["-5", THROTTLE_PAUSE_MS],
     ["soon", THROTTLE_PAUSE_MS],
@@ -190,6 +192,19 @@ test("429 is heeded in each form of Retry-After, and costs no attempt", async (t
   ];
   for (const [value, pauseMs] of cases) await throttled(t, value, pauseMs);
 });
+
+/** The three forms of dates that HTTP knows (RFC 9110, 5.6.7), so many milliseconds from now. */
+function httpDates(fromNowMs: number): Readonly<Record<"fixed" | "rfc850" | "asctime", string>> {
+  const time = new Date(Date.now() + fromNowMs);
+  const fixed = time.toUTCString();
+  const [day = "", date = "", month = "", year = "", clockTime = ""] = fixed.replace(",", "").split(" ");
+  const longDay = time.toLocaleDateString("en-US", { weekday: "long", timeZone: "UTC" });
+  return {
+    fixed,
+    rfc850: `${longDay}, ${date}-${month}-${year.slice(2)} ${clockTime} GMT`,
+    asctime: `${day} ${month} ${date.replace(/^0/, " ")} ${clockTime} ${year}`,
+  };
+}
 
 /** A receiver that answers 429 once gets nothing until the pause is over, then everything. */
 async function throttled(t: TestContext, value: string | undefined, pauseMs: number): Promise<void> {
