@@ -21,6 +21,8 @@ export const NODE_IMAGE_NAMES_MAX = 16;
 export const OWNER_CHAIN_MAX = 8;
 /** Texts that are shared between objects; past it, sharing begins anew. */
 export const STRING_POOL_MAX = 200_000;
+/** Lists of texts that are shared likewise. */
+export const LIST_POOL_MAX = 50_000;
 
 /** A `Pulling` event without an end for so long is a pull that hangs: most large images are there sooner. */
 export const HANGING_PULL_AFTER_MS = 2 * 60_000;

@@ -1,3 +1,5 @@
+import { StringDecoder } from "node:string_decoder";
+
 import { request, type Dispatcher } from "undici";
 
 import { describeError } from "../../lib/errors.ts";
@@ -126,18 +128,20 @@ export function asApiError(action: string, error: unknown, signal: AbortSignal):
 }
 
 async function readText(call: HttpCall, answer: HttpAnswer, signal: AbortSignal): Promise<string> {
-  const pieces: Uint8Array[] = [];
+  // piece by piece: a large text made at once would lie outside of the heap and outlive the page it was read for
+  const decoder = new StringDecoder("utf8");
+  let text = "";
   let bytes = 0;
   try {
     for await (const piece of answer.body as AsyncIterable<Uint8Array>) {
       bytes += piece.length;
       if (bytes > ANSWER_MAX_BYTES) throw badAnswer(call, `more than ${ANSWER_MAX_BYTES} bytes`);
-      pieces.push(piece);
+      text += decoder.write(piece);
     }
   } catch (error) {
     throw asApiError(call.action, error, signal);
   }
-  return Buffer.concat(pieces).toString("utf8");
+  return text + decoder.end();
 }
 
 function badAnswer(call: HttpCall, what: string, cause?: unknown): ApiError {

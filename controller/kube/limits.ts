@@ -1,8 +1,11 @@
 /** Every bound of the traffic with the API server: sizes in bytes or characters, times in milliseconds. */
 
-/** Objects on one page of a list; the API server's own clients ask for as many. */
-export const PAGE_SIZE = 500;
-/** Largest answer to anything but a watch: a page of 500 objects of 1 MiB does not exist in practice. */
+/**
+ * Objects on one page of a list. client-go asks for 500; what a page needs is garbage soon after, and with so many it
+ * outlives the young generation: with 100 the first sync takes 100 MiB less.
+ */
+export const PAGE_SIZE = 100;
+/** Largest answer to anything but a watch: etcd takes objects of 1.5 MiB by default. */
 export const ANSWER_MAX_BYTES = 256 * 1024 * 1024;
 /** Largest line of a watch; etcd takes objects of 1.5 MiB by default. */
 export const WATCH_LINE_MAX_BYTES = 16 * 1024 * 1024;

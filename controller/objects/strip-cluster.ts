@@ -29,9 +29,9 @@ export function stripNode(raw: unknown, pool: StringPool = noPool): StrippedNode
     architecture: pool.share(asText(info["architecture"])),
     runtime: pool.share(asText(info["containerRuntimeVersion"])),
     images: asObjects(status["images"], NODE_IMAGES_MAX).map((image) =>
-      asTexts(image["names"], NODE_IMAGE_NAMES_MAX)
-        .filter((name) => name.length <= IMAGE_MAX_CHARS)
-        .map((name) => pool.share(name)),
+      pool.shareList(
+        asTexts(image["names"], NODE_IMAGE_NAMES_MAX).filter((name) => name.length <= IMAGE_MAX_CHARS),
+      ),
     ),
   };
 }
