@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Cleanup } from "../../harness/cleanup.ts";
 import { waitFor } from "../../harness/wait.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
-import { startMeasured } from "./controller-run.ts";
+import { startMeasured, type ControllerMemory, type CpuSeconds } from "./controller-run.ts";
+import { cpuOfBoth, cpuSince } from "./cpu-time.ts";
 import { startWorld } from "./world-client.ts";
 import type { WorldView } from "./world-protocol.ts";
 
@@ -17,6 +18,9 @@ export interface BlackHoleReport {
   readonly spec: ClusterSpec;
   /** from the failures until every record has ended */
   readonly seconds: number;
+  /** CPU seconds meanwhile, of the controller, and of the API server with the agents */
+  readonly cpu: CpuSeconds;
+  readonly memoryAtEnd: ControllerMemory;
   readonly view: WorldView;
 }
 
@@ -46,6 +50,7 @@ export async function runBlackHoles(
   const world = startWorld(cleanup);
   const { kubeconfig, agentPort } = await world.call("start", { spec, certDir: agentCerts });
   const controller = await startMeasured({ cleanup, kubeconfig, certDir: controllerCerts, agentPort });
+  const cpuBefore = await cpuOfBoth(world, controller);
   const failed = performance.now();
   await world.call("set", { from: 0, to: spec.cases, state: "ErrImagePull" });
   await waitFor(
@@ -54,6 +59,7 @@ export async function runBlackHoles(
     { timeoutMs: 300_000, intervalMs: 250 },
   );
   const seconds = (performance.now() - failed) / 1000;
+  const cpu = cpuSince(cpuBefore, await cpuOfBoth(world, controller));
   print(`all refused after ${seconds.toFixed(1)} s, `);
   for (let round = 0; round < REPEATS; round += 1) {
     const state = round % 2 === 0 ? "ImagePullBackOff" : "ErrImagePull";
@@ -61,7 +67,8 @@ export async function runBlackHoles(
     await sleep(REPEAT_PAUSE_MS);
   }
   const view = await world.call("look", null);
+  const memoryAtEnd = await controller.memory();
   await controller.process.stop();
   print("done\n");
-  return { spec, seconds, view };
+  return { spec, seconds, cpu, memoryAtEnd, view };
 }

@@ -30,6 +30,13 @@ export interface ControllerMemory {
   readonly peak: number;
 }
 
+/** CPU time of the processes of a bench. */
+export interface CpuSeconds {
+  readonly controller: number;
+  /** API server and agents */
+  readonly world: number;
+}
+
 /** Starts a controller as the container image does, with the same options for Node, and waits for its first sync. */
 export async function startMeasured(options: {
   readonly cleanup: Cleanup;

@@ -4,7 +4,13 @@ import { formatSize } from "../../../lib/units.ts";
 import type { Cleanup } from "../../harness/cleanup.ts";
 import { waitFor } from "../../harness/wait.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
-import { startMeasured, type ControllerMemory, type MeasuredController } from "./controller-run.ts";
+import {
+  startMeasured,
+  type ControllerMemory,
+  type CpuSeconds,
+  type MeasuredController,
+} from "./controller-run.ts";
+import { cpuOfBoth } from "./cpu-time.ts";
 import { startWorld, type WorldProcess } from "./world-client.ts";
 import type { WorldView } from "./world-protocol.ts";
 
@@ -23,6 +29,8 @@ const SETTLE_MS = 5_000;
 export interface LargeReport {
   readonly spec: ClusterSpec;
   readonly syncSeconds: number;
+  /** CPU seconds of the first sync */
+  readonly syncCpu: CpuSeconds;
   readonly memoryAfterSync: ControllerMemory;
   /** from the first sync until everything that failed at the start was imported */
   readonly stormSeconds: number;
@@ -62,7 +70,10 @@ export async function runLargeCluster(
   const { cleanup, agentCerts, controllerCerts, print } = options;
   const world = startWorld(cleanup);
   const { kubeconfig, agentPort } = await world.call("start", { spec, certDir: agentCerts });
+  const { cpuSeconds: filled } = await world.call("look", null);
   const controller = await startMeasured({ cleanup, kubeconfig, certDir: controllerCerts, agentPort });
+  const used = await cpuOfBoth(world, controller);
+  const syncCpu = { ...used, world: used.world - filled };
   print(`first sync ${controller.syncSeconds.toFixed(1)} s, `);
   const synced = performance.now();
   await sleep(SETTLE_MS);
@@ -88,6 +99,7 @@ export async function runLargeCluster(
   return {
     spec,
     syncSeconds,
+    syncCpu,
     memoryAfterSync,
     stormSeconds,
     idleCpu,

@@ -6,16 +6,27 @@ import { largeCluster, type LargeReport } from "./large-cluster.ts";
 import { blackHoleBars, formatControllerBar, formatLarge, largeBars, percentile } from "./summary.ts";
 
 const MIB = 1024 * 1024;
-const VIEW = { questions: 1_200, repeated: 0, imports: 300, silentConnections: 0, records: {}, running: 300 };
+const VIEW = {
+  questions: 1_200,
+  repeated: 0,
+  imports: 300,
+  silentConnections: 0,
+  records: {},
+  running: 300,
+  cpuSeconds: 60,
+};
+const MEMORY = { now: 335 * MIB, peak: 390 * MIB };
+const CPU = { controller: 12.34, world: 30 };
 const REPORT: LargeReport = {
   spec: largeCluster(1),
   syncSeconds: 20,
+  syncCpu: CPU,
   memoryAfterSync: { now: 330 * MIB, peak: 390 * MIB },
   stormSeconds: 8,
   idleCpu: 0.01,
   updates: { perSecond: 200, cpu: 0.12 },
   latenciesMs: Array.from({ length: 200 }, (_none, at) => at + 1),
-  memoryAtEnd: { now: 335 * MIB, peak: 390 * MIB },
+  memoryAtEnd: MEMORY,
   view: VIEW,
 };
 
@@ -43,7 +54,8 @@ test("bars are missed by memory, by slowness and by a question too many", () => 
     largeBars(worse).map(({ met }) => met),
     [false, false, false],
   );
-  const holes: BlackHoleReport = { spec: REPORT.spec, seconds: 20, view: { ...VIEW, repeated: 2 } };
+  const view = { ...VIEW, repeated: 2 };
+  const holes: BlackHoleReport = { spec: REPORT.spec, seconds: 20, cpu: CPU, memoryAtEnd: MEMORY, view };
   assert.deepEqual(blackHoleBars(holes).map(formatControllerBar), [
     "MISSED  questions asked again 2 times, at most 0 times",
   ]);
@@ -52,6 +64,7 @@ test("bars are missed by memory, by slowness and by a question too many", () => 
 test("the lines name what was measured and each bar", () => {
   const lines = formatLarge(REPORT);
   assert.match(lines, /^time to first sync +20\.0 s$/m);
+  assert.match(lines, /^CPU meanwhile +controller 12\.3 s, API server and agents 30\.0 s$/m);
   assert.match(lines, /^CPU at 200 pod updates\/s +12\.0 % of a core$/m);
   assert.match(lines, /^pod status to ImportImage +p50 100 ms, p99 198 ms, max 200 ms of 200$/m);
   assert.match(lines, /^met {5}resident memory after the first sync 330 MiB, at most 400 MiB$/m);

@@ -2,6 +2,7 @@
 
 import { formatSize } from "../../../lib/units.ts";
 import type { BlackHoleReport } from "./black-holes.ts";
+import type { CpuSeconds } from "./controller-run.ts";
 import type { LargeReport } from "./large-cluster.ts";
 
 /** One thing that must hold. */
@@ -42,12 +43,22 @@ export function blackHoleBars({ view }: BlackHoleReport): readonly ControllerBar
 
 /** The lines about a large cluster. */
 export function formatLarge(report: LargeReport): string {
-  const { syncSeconds, memoryAfterSync, memoryAtEnd, stormSeconds, idleCpu, updates, latenciesMs, view } =
-    report;
+  const {
+    syncSeconds,
+    syncCpu,
+    memoryAfterSync,
+    memoryAtEnd,
+    stormSeconds,
+    idleCpu,
+    updates,
+    latenciesMs,
+    view,
+  } = report;
   const percent = (share: number): string => `${(share * 100).toFixed(1)} % of a core`;
   const ms = (at: number): string => `${percentile(latenciesMs, at).toFixed(0)} ms`;
   const rows: readonly (readonly [string, string])[] = [
     ["time to first sync", `${syncSeconds.toFixed(1)} s`],
+    ["CPU meanwhile", formatCpu(syncCpu)],
     ["memory after it (peak)", `${formatSize(memoryAfterSync.now)} (${formatSize(memoryAfterSync.peak)})`],
     [`${report.spec.failingCases} salvages after it`, `${stormSeconds.toFixed(1)} s`],
     ["CPU, idle", percent(idleCpu)],
@@ -61,9 +72,11 @@ export function formatLarge(report: LargeReport): string {
 
 /** The lines about black holes. */
 export function formatBlackHoles(report: BlackHoleReport): string {
-  const { seconds, spec, view } = report;
+  const { seconds, cpu, memoryAtEnd, spec, view } = report;
   const rows: readonly (readonly [string, string])[] = [
     [`${spec.cases} unknown tags refused after`, `${seconds.toFixed(1)} s`],
+    ["CPU meanwhile", formatCpu(cpu)],
+    ["memory at the end (peak)", `${formatSize(memoryAtEnd.now)} (${formatSize(memoryAtEnd.peak)})`],
     ["questions answered", `${view.questions}, ${view.repeated} of them again`],
     ["connections to black holes", `${view.silentConnections} to ${spec.blackHoles}`],
   ];
@@ -75,6 +88,10 @@ export function formatControllerBar({ name, value, limit, unit, met }: Controlle
   const show = (number: number): string =>
     unit === "bytes" ? formatSize(number) : `${Math.round(number)} ${unit}`;
   return `${met ? "met   " : "MISSED"}  ${name} ${show(value)}, at most ${show(limit)}`;
+}
+
+function formatCpu({ controller, world }: CpuSeconds): string {
+  return `controller ${controller.toFixed(1)} s, API server and agents ${world.toFixed(1)} s`;
 }
 
 function table(rows: readonly (readonly [string, string])[], bars: readonly ControllerBar[]): string {

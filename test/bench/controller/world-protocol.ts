@@ -30,6 +30,8 @@ export interface WorldView extends AskedQuestions {
   readonly records: Readonly<Record<string, number>>;
   /** pods of cases that run */
   readonly running: number;
+  /** CPU time of the process of API server and agents since its start */
+  readonly cpuSeconds: number;
 }
 
 /** A request, as it travels. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { readFile } from "node:fs/promises";
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { asObject, asText } from "../../../controller/objects/json.ts";
@@ -128,7 +129,8 @@ export class World {
     }
     const cases = this.#server.list("pods", CASE_NAMESPACE);
     const running = cases.filter((pod) => asObject(pod["status"])["phase"] === "Running").length;
-    return { ...asked, records, running };
+    const { user, system } = process.cpuUsage();
+    return { ...asked, records, running, cpuSeconds: (user + system) / 1_000_000 };
   }
 
   #fill(): void {
