@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
 import type { ApiClient } from "../../controller/kube/api-client.ts";
@@ -13,6 +14,7 @@ import { waitFor } from "../harness/wait.ts";
 import { apiAccess } from "./api-access.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
 import type { PodImage } from "./images.ts";
+import { PodLedger } from "./pod-ledger.ts";
 import { readPods, type PodView } from "./pods.ts";
 import { startTote, type Tote, type ToteOptions } from "./tote.ts";
 import type { Manifest } from "./workloads.ts";
@@ -50,6 +52,15 @@ export interface Stage {
   ): Promise<readonly PodView[]>;
   /** Waits until so many pods are Running and ready. */
   waitForRunning(namespace: string, count: number, timeoutMs?: number): Promise<readonly PodView[]>;
+  /** Deletes a pod and waits for its end. */
+  deletePod(namespace: string, name: string): Promise<void>;
+  /** A test has a pod deleted in another way, or all of a namespace. */
+  expectGone(namespace: string, name?: string): void;
+  /**
+   * Fails when a pod is gone that was there since the last call and that no test has deleted: nothing of tote may delete
+   * a pod. For afterEach.
+   */
+  assertPodsKept(): Promise<void>;
   logs(namespace: string, pod: string, container?: string): Promise<string>;
   events(namespace: string): Promise<readonly EventView[]>;
   /** Records of a namespace, oldest first. */
@@ -86,10 +97,14 @@ export async function openStage(
   const access = apiAccess(cleanup, kubeconfig, kubectl);
   const signal = new AbortController().signal;
   const run = randomBytes(2).toString("hex");
+  const ledger = new PodLedger();
 
   const read = async (path: string): Promise<unknown> => await api.getPath(path, { signal });
+  const allPods = async (namespace: string): Promise<readonly PodView[]> =>
+    readPods(await read(`/api/v1/namespaces/${namespace}/pods`));
   async function pods(namespace: string): Promise<readonly PodView[]> {
-    const all = readPods(await read(`/api/v1/namespaces/${namespace}/pods`));
+    const all = await allPods(namespace);
+    ledger.see(namespace, all);
     return all.filter(({ isLeaving }) => !isLeaving);
   }
   async function events(namespace: string): Promise<readonly EventView[]> {
@@ -173,6 +188,19 @@ export async function openStage(
           found.length === count && found.every(({ phase, isReady }) => phase === "Running" && isReady),
         timeoutMs,
       ),
+    async deletePod(namespace, name) {
+      ledger.expectGone(namespace, name);
+      await kubectl(["delete", "pod", name, "--namespace", namespace]);
+    },
+    expectGone: (namespace, name) => ledger.expectGone(namespace, name),
+    async assertPodsKept() {
+      const missing: string[] = [];
+      for (const namespace of ledger.namespaces) {
+        missing.push(...ledger.missing(namespace, await allPods(namespace)));
+      }
+      ledger.clear();
+      assert.deepEqual(missing, [], "pods that were deleted");
+    },
     async logs(namespace, pod, container) {
       const which = container === undefined ? [] : ["--container", container];
       // the kubelet says that it runs a little before its log can be read

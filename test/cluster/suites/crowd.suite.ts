@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import type { SalvageRecord } from "../../../controller/objects/salvage-record.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
@@ -19,6 +19,7 @@ describe("many at once, and those who did not ask", () => {
     cleanup = createCleanup();
     scene = await openScene(cleanup);
   });
+  afterEach(() => scene.assertPodsKept());
   after(async () => {
     await scene.cluster.registry.stop();
     await cleanup.run();
@@ -35,6 +36,7 @@ describe("many at once, and those who did not ask", () => {
     await registry.stop();
     t.after(async () => void (await kubectl(["uncordon", first.node])));
     // the node's other pods belong to other tests
+    scene.expectGone(namespace, first.name);
     await kubectl(["drain", first.node, "--pod-selector=app=web", "--ignore-daemonsets"]);
     const [second] = await scene.waitForRunning(namespace, 1);
     assert.ok(second);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { podImage, podIndex, PRINT_TITLE } from "../images.ts";
@@ -15,6 +15,7 @@ describe("the registry is gone, and the pods run", () => {
     scene = await openScene(cleanup);
     await scene.cluster.registry.start();
   });
+  afterEach(() => scene.assertPodsKept());
   after(async () => {
     await scene.cluster.registry.stop();
     await cleanup.run();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import type { SalvageRecord } from "../../../controller/objects/salvage-record.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
@@ -22,6 +22,7 @@ describe("the registry is there, and does not give the image", () => {
     cleanup = createCleanup();
     scene = await openScene(cleanup);
   });
+  afterEach(() => scene.assertPodsKept());
   after(async () => {
     await scene.cluster.registry.stop();
     await cleanup.run();
@@ -108,6 +109,7 @@ describe("the registry is there, and does not give the image", () => {
     );
     assert.match(said?.message ?? "", /This pod's pull hangs\..* delete pod hangs, or restart containerd/);
     // what it says helps
+    scene.expectGone(namespace, "hangs");
     await scene.cluster.kubectl(["delete", "pod", "hangs", "--namespace", namespace, "--wait=false"]);
     await scene.apply(barePod({ name: "again", namespace, node: "n2", containers }));
     await scene.waitForPods(namespace, "one made anew runs", (pods) =>
