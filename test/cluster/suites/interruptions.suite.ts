@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { bytesReceived } from "../../harness/agent-metrics.ts";
@@ -20,6 +20,7 @@ describe("a transfer is interrupted, and the pod runs all the same", () => {
     // a transfer of 24 MB takes 6 s at least: time enough to break it
     scene = await openScene(cleanup, { agentArgs: ["--max-bandwidth", "4Mi"] });
   });
+  afterEach(() => scene.assertPodsKept());
   after(async () => {
     await scene.cluster.registry.stop();
     await cleanup.run();
@@ -110,8 +111,34 @@ describe("a transfer is interrupted, and the pod runs all the same", () => {
     const state = await midTransfer("drained", "n2", ["n1"]);
     t.after(async () => void (await kubectl(["uncordon", "n1"])));
     await kubectl(["cordon", "n1"]);
+    scene.expectGone(state.namespace, "has-n1");
     await kubectl(["delete", "pod", "has-n1", "--namespace", state.namespace, "--wait=false"]);
     await endsWell(state);
+  });
+
+  test("the target's Node object is deleted, and registered anew", async () => {
+    const { cluster } = scene;
+    const { kubectl, binaries } = cluster;
+    const { namespace, image } = await midTransfer("deleted", "n3", ["n1"]);
+    // the control plane deletes pods of nodes that stay away
+    scene.expectGone(namespace, "wants");
+    await kubectl(["delete", "node", "n3"]);
+    const { status } = await scene.waitForRecord(
+      namespace,
+      "has ended",
+      (record) => record.status.completedAt !== undefined,
+    );
+    assert.equal(status.phase, "Failed", status.message);
+    assert.equal(status.reason, "TargetGone");
+    const target = cluster.node("n3");
+    await target.stopKubelet();
+    target.startKubelet(binaries.kubelet);
+    await kubectl.waitFor("Ready", ["node/n3"], { timeoutMs: patienceMs });
+    // does nothing when it is still there
+    await scene.apply(
+      barePod({ name: "wants", namespace, node: "n3", containers: [container(image.reference)] }),
+    );
+    await endsWell({ namespace, image });
   });
 
   test("the API server is away for 30 s", async () => {
