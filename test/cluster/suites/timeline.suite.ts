@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
+import { imageStatus, removeImage } from "../../harness/cri.ts";
+import { ctr } from "../../harness/ctr.ts";
+import { waitFor } from "../../harness/wait.ts";
+import { podImage } from "../images.ts";
+import { openScene, type Scene } from "../scene.ts";
+import { pullDuration, timelineBars, timelineTable } from "../timeline.ts";
+import { barePod, container } from "../workloads.ts";
+
+const megabyte = 1_000_000;
+const BYTES = 200 * megabyte;
+const LAYER_BYTES = 50 * megabyte;
+const TARGET = "n2";
+const patienceMs = 300_000;
+const lookMs = 25;
+/** the bars are printed; a busy machine may miss them, but not by so much */
+const SLACK = 10;
+
+describe("how long a salvage takes, next to a healthy pull", () => {
+  let cleanup: Cleanup;
+  let scene: Scene;
+  before(async () => {
+    cleanup = createCleanup();
+    scene = await openScene(cleanup);
+  });
+  afterEach(() => scene.assertPodsKept());
+  after(async () => {
+    await scene.cluster.registry.stop();
+    await cleanup.run();
+  });
+
+  /** When something is first so, in milliseconds since 1970. */
+  async function first(what: string, check: () => Promise<boolean>): Promise<number> {
+    return await waitFor(what, async () => ((await check()) ? Date.now() : undefined), {
+      timeoutMs: patienceMs,
+      intervalMs: lookMs,
+    });
+  }
+
+  test(`an image of ${BYTES / megabyte} MB on ${TARGET}`, async (t) => {
+    const { cluster } = scene;
+    const { registry } = cluster;
+    const target = cluster.node(TARGET).containerd;
+    await registry.start();
+    const namespace = await scene.namespace("timeline");
+    const split = { layerBytes: LAYER_BYTES, dir: cleanup.directory() };
+    const image = await scene.push(await podImage(scene.title("timeline"), BYTES, split));
+    const containers = [container(image.reference)];
+    // one after the other: two pulls at once would share disk and processors
+    for (const [name, where] of [
+      ["has", "n1"],
+      ["healthy", TARGET],
+    ] as const) {
+      await scene.apply(barePod({ name, namespace, node: where, containers }));
+      await scene.waitForPods(namespace, `${name} runs`, (pods) =>
+        pods.some((pod) => pod.name === name && pod.isReady),
+      );
+    }
+    const pulled = (await scene.events(namespace)).find(
+      ({ about, message }) => about === "healthy" && message.startsWith("Successfully pulled"),
+    );
+    const pullMs = pullDuration(pulled?.message ?? "");
+    await scene.deletePod(namespace, "healthy");
+    await removeImage(target, image.reference);
+    await ctr(target).forceGc();
+    const left = new Set((await ctr(target).content()).map(({ digest }) => digest));
+    assert.ok(!left.has(image.image.layers.at(-1)?.digest ?? ""), "the target has nothing of the image");
+    await registry.stop();
+
+    const wanting = async (): Promise<string> => {
+      const pod = (await scene.pods(namespace)).find(({ name }) => name === "wants");
+      const [only] = pod?.containers ?? [];
+      return only?.state === "waiting" ? only.reason : (only?.state ?? "");
+    };
+    const looking = Promise.all([
+      first("the pull to fail", async () =>
+        ["ErrImagePull", "ImagePullBackOff", "running"].includes(await wanting()),
+      ),
+      first("the image", async () => (await imageStatus(target, image.reference)) !== undefined),
+      first("the container to run", async () => (await wanting()) === "running"),
+    ]);
+    await scene.apply(barePod({ name: "wants", namespace, node: TARGET, containers }));
+    const [failed, visible, running] = await looking;
+    assert.equal((await scene.logs(namespace, "wants")).trim(), image.output);
+    const { status } = await scene.waitForRecord(
+      namespace,
+      "has ended",
+      (record) => record.status.completedAt !== undefined,
+    );
+    assert.equal(status.phase, "Completed", status.message);
+    assert.ok((status.bytesTransferred ?? 0) >= BYTES, `${status.bytesTransferred} bytes`);
+    const at = (type: string): number =>
+      Date.parse(status.transitions?.find((transition) => transition.type === type)?.time ?? "");
+    const times = {
+      failed,
+      detected: at("detected"),
+      planned: at("salvageable"),
+      started: Date.parse(status.startedAt ?? ""),
+      visible,
+      salvaged: at("salvaged"),
+      running,
+    };
+    for (const [step, time] of Object.entries(times)) assert.ok(time > 0, `no time for ${step}`);
+    for (const line of timelineTable(times, pullMs)) t.diagnostic(line);
+    for (const { what, limit, measured } of timelineBars(times, pullMs)) {
+      assert.ok(
+        measured <= SLACK * limit,
+        `${what}: ${measured} ms, ${SLACK} times ${limit} ms is far too much`,
+      );
+    }
+  });
+});
