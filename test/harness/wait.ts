@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Options of waitFor. */
 export interface WaitOptions {
-  /** default 10000 */
+  /** default 30000: busy machines are slow, and only what fails waits so long */
   readonly timeoutMs?: number;
   /** pause between checks, default 50 */
   readonly intervalMs?: number;
@@ -18,7 +18,7 @@ export async function waitFor<T>(
   check: () => Promise<T | undefined | false> | T | undefined | false,
   options: WaitOptions = {},
 ): Promise<T> {
-  const { timeoutMs = 10_000, intervalMs = 50, signal } = options;
+  const { timeoutMs = 30_000, intervalMs = 50, signal } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     signal?.throwIfAborted();
