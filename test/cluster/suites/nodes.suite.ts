@@ -5,6 +5,7 @@ import type { SalvageRecord } from "../../../controller/objects/salvage-record.t
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { imageStatus } from "../../harness/cri.ts";
 import { ctr } from "../../harness/ctr.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
 import { openScene, type Scene } from "../scene.ts";
 import { barePod, container } from "../workloads.ts";
@@ -84,11 +85,13 @@ describe("nodes that have less of an image than they say", () => {
     assert.equal(status.reason, "NoSource");
     assert.match(status.message ?? "", /n1: LAYERS_DISCARDED/);
     assert.equal(await imageStatus(cluster.node("n2").containerd, image.reference), undefined);
-    const said = await scene.events(namespace);
-    const about = said.filter((event) => event.about === "wants").map(({ message }) => message);
-    assert.ok(
-      about.some((message) => message.includes("LAYERS_DISCARDED")),
-      `the pod's Events say why: ${about.join("; ")}`,
+    await waitFor(
+      "an Event on the pod that says why",
+      async () =>
+        (await scene.events(namespace)).some(
+          ({ about, message }) => about === "wants" && message.includes("LAYERS_DISCARDED"),
+        ),
+      { timeoutMs: 30_000, intervalMs: 300 },
     );
   });
 });

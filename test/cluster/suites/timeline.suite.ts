@@ -15,7 +15,8 @@ const BYTES = 200 * megabyte;
 const LAYER_BYTES = 50 * megabyte;
 const TARGET = "n2";
 const patienceMs = 300_000;
-const lookMs = 25;
+/** often enough for the bars, and too seldom to slow the transfer */
+const lookMs = 100;
 /** the bars are printed; a busy machine may miss them, but not by so much */
 const SLACK = 10;
 
