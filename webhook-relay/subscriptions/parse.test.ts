@@ -105,7 +105,7 @@ test("what Slack cannot have is told with its path and its value", () => {
       /^subscriptions\[0\]\.channel: "two words" is not allowed, must be a channel's id/,
     ],
     [`${bot}, channel: "<!here>"`, /channel: "<!here>" is not allowed/],
-    [`${bot}`, /channel: is required: a bot needs channel and tokenFile/],
+    [bot, /channel: is required: a bot needs channel and tokenFile/],
     [`${bot}, channel: C1, urlFile: u`, /urlFile: is for an incoming webhook, which needs neither/],
     [`${bot}, channel: C1, url: "https://x.example"`, /url: is for an incoming webhook/],
     [`${bot}, channel: C1, apiUrl: "ftp://x"`, /apiUrl: is no address, must begin with https/],
