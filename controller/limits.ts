@@ -1,5 +1,8 @@
 /** Every bound of the controller: sizes in bytes or characters, times in milliseconds. */
 
+/** The heap may grow by so much over what is in use before it is collected anew. */
+export const HEAP_GROWTH_PERCENT = 30;
+
 /** Longest image name that is kept; the longest legal one has fewer. A longer one is cut so that it stays illegal. */
 export const IMAGE_MAX_CHARS = 1024;
 /** Longest message of a kubelet that is kept: its head and, since the cause stands last, more of its tail. */
