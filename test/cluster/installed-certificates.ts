@@ -22,7 +22,10 @@ export async function ageCertificates({ kubectl, kubeconfig }: Cluster): Promise
   const code = await runEnsureCommand(
     "ensure",
     [
-      ...["--kubeconfig", kubeconfig, "--namespace", NAMESPACE, "--days=1", "--tokens=false"],
+      `--kubeconfig=${kubeconfig}`,
+      `--namespace=${NAMESPACE}`,
+      "--days=1",
+      "--tokens=false",
       `--parties=${RENEWED.join(",")}`,
     ],
     {},

@@ -19,7 +19,11 @@ export interface InstalledPod {
 }
 
 /** Where /metrics of each is. */
-const METRICS_PORTS: Readonly<Record<Component, number>> = { controller: 8080, agent: 8081, relay: 8081 };
+export const METRICS_PORTS: Readonly<Record<Component, number>> = {
+  controller: 8080,
+  agent: 8081,
+  relay: 8081,
+};
 const MAX_PODS = 100;
 
 /** Pods of the release that are not being deleted. */
@@ -29,8 +33,9 @@ export async function installedPods(
 ): Promise<readonly InstalledPod[]> {
   const list = asObject(
     await kubectl.get(
-      ...["pods", "--namespace", NAMESPACE],
-      ...["--selector", `app.kubernetes.io/component=${component}`],
+      "pods",
+      `--namespace=${NAMESPACE}`,
+      `--selector=app.kubernetes.io/component=${component}`,
     ),
   );
   return asObjects(list["items"], MAX_PODS)

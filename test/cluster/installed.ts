@@ -17,7 +17,7 @@ export interface Installed extends Stage {
   readonly receivers: Receivers;
   /** what the chart was installed with */
   readonly values: object;
-  /** what `helm install` has printed */
+  /** what helm has printed */
   readonly notes: string;
   /** Waits until all controllers, agents and the relay are ready. */
   waitForReady(): Promise<void>;
@@ -26,8 +26,14 @@ export interface Installed extends Stage {
 const readyTimeoutMs = 240_000;
 const VOLUME = "tote-relay";
 
-/** Imports the image on all nodes and installs the chart on the cluster that is up; the cleanup uninstalls it. */
-export async function installWithHelm(cleanup: Cleanup): Promise<Installed> {
+/**
+ * Imports the image on all nodes and installs the chart on the cluster that is up; the cleanup uninstalls it.
+ * @param prepare before that; a release that it leaves is upgraded
+ */
+export async function installWithHelm(
+  cleanup: Cleanup,
+  prepare: (cluster: Cluster) => Promise<void> = () => Promise.resolve(),
+): Promise<Installed> {
   const cluster = await openCluster();
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
@@ -45,7 +51,8 @@ export async function installWithHelm(cleanup: Cleanup): Promise<Installed> {
   };
   const stage = await openStage(cleanup, cluster, () => controllerLogs(cluster));
   cleanup.add({ name: "uninstall tote", undo: () => removeRelease(cluster, release) });
-  const notes = await release.install(values);
+  await prepare(cluster);
+  const notes = (await release.isInstalled()) ? await release.upgrade(values) : await release.install(values);
   const installed: Installed = {
     ...stage,
     release,

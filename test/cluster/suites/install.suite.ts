@@ -54,10 +54,8 @@ describe("tote, installed with helm", () => {
     await installed.apply(deployment({ name: "checkout", namespace, annotations: {}, containers }));
     await installed.waitForRunning(namespace, 1);
     await kubectl(["annotate", "namespace", namespace, "tote.dev/allow=true"]);
-    await kubectl([
-      ...["annotate", "--namespace", namespace],
-      ...["deployment", "checkout", "tote.dev/auto-salvage=true"],
-    ]);
+    const asks = ["deployment", "checkout", "tote.dev/auto-salvage=true"];
+    await kubectl(["annotate", "--namespace", namespace, ...asks]);
     await cluster.registry.stop();
     await installed.scale(namespace, "deployment/checkout", 3);
 
@@ -115,7 +113,7 @@ describe("tote, installed with helm", () => {
       bytes: 24 * megabyte,
       source: "n1",
     });
-    const before = await installedPods(cluster, "agent");
+    const agents = await installedPods(cluster, "agent");
     for (const at of FIVE) await orphans.want(at, at % 2 === 0 ? "n2" : "n3");
     await waitFor("bytes to move", async () => (await orphans.underWay()) > megabyte, {
       timeoutMs: patienceMs,
@@ -124,7 +122,7 @@ describe("tote, installed with helm", () => {
     await orphans.arrived(...FIVE);
     await installed.waitForReady();
     const afterwards = await installedPods(cluster, "agent");
-    const old = new Set(before.map(({ name }) => name));
+    const old = new Set(agents.map(({ name }) => name));
     assert.equal(afterwards.length, 3);
     assert.ok(
       afterwards.every(({ name }) => !old.has(name)),
