@@ -51,6 +51,8 @@ export async function installWithHelm(
   };
   const stage = await openStage(cleanup, cluster, () => controllerLogs(cluster));
   cleanup.add({ name: "uninstall tote", undo: () => removeRelease(cluster, release) });
+  // what other suites have left
+  await kubectl(["delete", "-f", join(CHART, "crds"), "--ignore-not-found"]);
   await prepare(cluster);
   const notes = (await release.isInstalled()) ? await release.upgrade(values) : await release.install(values);
   const installed: Installed = {

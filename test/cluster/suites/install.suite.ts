@@ -9,6 +9,7 @@ import { ageCertificates, allShow, newestEnds, RENEWED } from "../installed-cert
 import { installedPods, killPod, leadingPod, restartsOfAll } from "../installed-pods.ts";
 import { orphanImages } from "../installed-transfers.ts";
 import { installWithHelm, type Installed } from "../installed.ts";
+import type { Kubectl } from "../kubectl.ts";
 import { container, deployment } from "../workloads.ts";
 
 const patienceMs = 180_000;
@@ -24,9 +25,13 @@ const LOCAL_KINDS =
 describe("tote, installed with helm", () => {
   let cleanup: Cleanup;
   let installed: Installed;
+  /** what was in the cluster before */
+  let earlier: readonly string[];
   before(async () => {
     cleanup = createCleanup();
-    installed = await installWithHelm(cleanup);
+    installed = await installWithHelm(cleanup, async ({ kubectl }) => {
+      earlier = await names(kubectl, CLUSTER_KINDS);
+    });
     await installed.waitForReady();
   });
   after(async () => {
@@ -211,16 +216,26 @@ describe("tote, installed with helm", () => {
       { timeoutMs: patienceMs, intervalMs: 300 },
     );
     assert.equal((await kubectl(["get", "salvagerecords", "-A", "--output=name"])).stdout, records);
-    const whole = (await kubectl(["get", CLUSTER_KINDS, "--output=name"])).stdout;
+    const whole = await names(kubectl, CLUSTER_KINDS);
     assert.deepEqual(
-      whole.split("\n").filter((name) => /tote/.test(name)),
+      whole.filter((name) => !earlier.includes(name)),
       ["customresourcedefinition.apiextensions.k8s.io/salvagerecords.tote.dev"],
     );
-    const local = (await kubectl(["get", LOCAL_KINDS, "--namespace", NAMESPACE, "--output=name"])).stdout;
+    const local = await names(kubectl, LOCAL_KINDS, `--namespace=${NAMESPACE}`);
     // the claim of a StatefulSet stays, and so does what Kubernetes puts into every namespace
     assert.deepEqual(
-      local.split("\n").filter((name) => name !== "" && !/default|kube-root-ca/.test(name)),
+      local.filter((name) => !/default|kube-root-ca/.test(name)),
       ["persistentvolumeclaim/data-tote-relay-0"],
     );
   });
 });
+
+/** "kind/name" of all objects of some kinds. */
+async function names(
+  kubectl: Kubectl,
+  kinds: string,
+  ...args: readonly string[]
+): Promise<readonly string[]> {
+  const { stdout } = await kubectl(["get", kinds, "--output=name", ...args]);
+  return stdout.split("\n").filter((name) => name !== "");
+}
