@@ -39,7 +39,7 @@ async function started(
   t: TestContext,
 ): Promise<{ relay: RelayProcess; disk: string; ids: () => readonly string[] }> {
   const cleanup = createCleanup(t);
-  const disk = await mountSmall(cleanup, 6 * 2 ** 20);
+  const disk = await mountSmall(cleanup, 16 * 2 ** 20);
   const receiver = await startReceiver(t);
   const relay = await startRelayProcess({
     cleanup,
@@ -52,7 +52,8 @@ async function started(
 test("on a full disk events are refused until there is room, and what was taken is delivered", async (t) => {
   const { relay, disk, ids } = await started(t);
   const ballast = join(disk, "ballast");
-  writeFileSync(ballast, Buffer.alloc(2 * 2 ** 20));
+  // room that SQLite needs to take its log, of 4 MiB, into the database again
+  writeFileSync(ballast, Buffer.alloc(10 * 2 ** 20));
   const first = await fill(relay, "before");
   assert.ok(first.length > 5);
   assert.equal((await fetch(`${relay.metricsUrl}/healthz`)).status, 200);
