@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { availableParallelism, loadavg } from "node:os";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
@@ -106,6 +107,8 @@ describe("how long a salvage takes, next to a healthy pull", () => {
     };
     for (const [step, time] of Object.entries(times)) assert.ok(time > 0, `no time for ${step}`);
     for (const line of timelineTable(times, pullMs)) t.diagnostic(line);
+    const load = loadavg()[0]?.toFixed(1);
+    t.diagnostic(`load of the machine: ${load} on ${availableParallelism()} processors`);
     for (const { what, limit, measured } of timelineBars(times, pullMs)) {
       assert.ok(
         measured <= SLACK * limit,
