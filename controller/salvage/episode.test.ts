@@ -12,6 +12,10 @@ const { detected, planned, started, salvaged, refused, failed, recovered, notRec
 const OPEN = record({ name: "open", status: statusAfter(detected) });
 const REFUSED = record({ name: "refused", status: statusAfter(detected, refused) });
 const FAILED = record({ name: "failed", status: statusAfter(detected, planned, failed) });
+const GONE = record({
+  name: "gone",
+  status: statusAfter(detected, planned, { ...failed, reason: "TargetGone" }),
+});
 const SALVAGED = record({ name: "salvaged", status: statusAfter(detected, planned, started, salvaged) });
 const RECOVERED = record({
   name: "recovered",
@@ -49,6 +53,9 @@ const TABLE: readonly (readonly [string, readonly SalvageRecord[], FailingPod, n
   ["its salvage failed", [FAILED], SAME, SOON, "settled failed"],
   ["its salvage failed some time ago", [FAILED], SAME, LATER, "new"],
   ["a new pod after a failure", [FAILED], NEW, SOON, "settled failed"],
+  ["its node was gone and is back", [GONE], SAME, SOON, "new if allowed"],
+  ["a new pod on a node that was gone", [GONE], NEW, SOON, "new if allowed"],
+  ["its node goes and comes", [GONE, GONE, GONE], SAME, SOON, "settled gone"],
   ["it was salvaged and is about to start", [SALVAGED], SAME, SOON, "settled salvaged"],
   ["it was salvaged, the pod beside it fails still", [SALVAGED], NEIGHBOUR, SOON, "settled salvaged"],
   ["it was salvaged and never started", [STUCK], SAME, SOON, "settled stuck"],

@@ -69,8 +69,12 @@ export function decideEpisode(
       }
       return { kind: "settled", record: last, recheckAt };
     }
-    default:
+    default: {
+      // that one ended because node or pods went away, and says nothing about those that are there now
+      const isBack = last.status.reason === "TargetGone" && episode < EAGER_EPISODES;
+      if (isBack && !isLater) return { kind: "new", onlyIfAllowed: true };
       return isLater ? { kind: "new", onlyIfAllowed: false } : { kind: "settled", record: last, recheckAt };
+    }
   }
 }
 
