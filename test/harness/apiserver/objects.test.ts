@@ -130,7 +130,7 @@ describe("objects", () => {
         /the name of the object \(other\) does not match the name on the URL \(none\)/,
       ],
       ["POST", `${PODS}/none`, pod("none"), 405, /does not allow this method/],
-      ["GET", "/api/v1/secrets", undefined, 404, /could not find the requested resource/],
+      ["GET", "/api/v1/configmaps", undefined, 404, /could not find the requested resource/],
       ["GET", `${PODS}/none/log`, undefined, 404, /could not find the requested resource/],
       [
         "GET",
@@ -315,10 +315,10 @@ describe("objects", () => {
     assert.deepEqual(put["status"], { phase: "Running" });
     assert.equal(server.put(pod("web")).metadata.uid, "u1");
     assert.throws(
-      () => server.put({ apiVersion: "v1", kind: "Secret", metadata: { name: "s" } }),
-      /no kind Secret in v1/,
+      () => server.put({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "s" } }),
+      /no kind ConfigMap in v1/,
     );
-    assert.throws(() => server.get("secrets", "x"), /no resource "secrets"/);
+    assert.throws(() => server.get("configmaps", "x"), /no resource "configmaps"/);
   });
 
   test("the version and the health are told, to everybody who is known", async () => {
