@@ -5,6 +5,7 @@ import process from "node:process";
 import { clusterConfig, type ClusterConfig } from "./config.ts";
 import { buildKubernetes, isBuilt, KUBERNETES_PROGRAMS, KUBERNETES_VERSION } from "./kubernetes-build.ts";
 import { findProgram } from "../setup/requirements.ts";
+import { ensureSystem } from "../setup/system.ts";
 
 /** Where each program of Kubernetes is. */
 export type KubernetesBinaries = Readonly<Record<(typeof KUBERNETES_PROGRAMS)[number] | "etcd", string>>;
@@ -43,6 +44,7 @@ export async function kubernetesBinaries(options: {
 }
 
 async function main(): Promise<void> {
+  await ensureSystem(["cluster"]);
   const found = await kubernetesBinaries({ say: (line) => process.stdout.write(`${line}\n`) });
   for (const [program, file] of Object.entries(found)) process.stdout.write(`${program}: ${file}\n`);
 }
