@@ -94,6 +94,21 @@ void suite("pods of the chart", () => {
     });
   });
 
+  void test("images are authorised unless that is switched off by its word", async () => {
+    const authorizations: readonly (readonly [unknown, string])[] = [
+      ["repository", "repository"],
+      ["strict", "strict"],
+      ["off", "off"],
+      [false, "off"],
+      [null, "repository"],
+    ];
+    for (const [imageAuthorization, flag] of authorizations) {
+      const all = pods(await render({ controller: { imageAuthorization } }));
+      const args = all.filter(({ of }) => of === "Deployment tote").flatMap(argsOf);
+      assert.ok(args.includes(`--image-authorization=${flag}`), String(imageAuthorization));
+    }
+  });
+
   void test("ports, probes and flags name the same ports", () => {
     each(({ container }, where) => {
       const ports = new Map(
