@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, suite, test } from "node:test";
 
+import { asObject } from "../../controller/objects/json.ts";
 import { NAMESPACE, render, type Manifest } from "./helm.ts";
 import { isAllowed, type End } from "./network-policy.ts";
 import { VALUE_SETS } from "./value-sets.ts";
@@ -90,6 +91,21 @@ void suite("network policies", () => {
     assert.ok(isAllowed(manifests, { from: STRANGER, to: CONTROLLER, port: 8080 }));
     assert.ok(!isAllowed(manifests, { from: STRANGER, to: AGENT, port: 9090 }));
     assert.ok(!isAllowed(manifests, { from: CONTROLLER, to: RECEIVER, port: 80 }));
+  });
+
+  void test("a list without entries closes what it is about, and so does none", async () => {
+    for (const none of [[], null]) {
+      const { relay } = asObject(VALUE_SETS["full"]);
+      const manifests = await render({ relay, networkPolicy: { relay: { cidrs: none } } });
+      assert.ok(!isAllowed(manifests, { from: RELAY, to: RECEIVER, port: 443 }));
+      assert.ok(isAllowed(manifests, { from: RELAY, to: DNS, port: 53, protocol: "UDP" }));
+    }
+    const manifests = await render({ networkPolicy: { apiServer: { ports: null } } });
+    assert.ok(!isAllowed(manifests, { from: CONTROLLER, to: API_SERVER, port: 443 }));
+    await assert.rejects(
+      render({ networkPolicy: { apiServer: { ports: [] } } }),
+      /apiServer.*ports|minItems/s,
+    );
   });
 
   void test("agents in a namespace of their own are reached there, and only from the release's", async () => {

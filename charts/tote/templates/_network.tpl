@@ -22,19 +22,22 @@ labels:
     - port: 53
       protocol: TCP
 {{- end -}}
+{{/* No ports, no rule: a rule without ports would let everything through. */}}
 {{- define "tote.apiServerRule" -}}
+{{- with .Values.networkPolicy.apiServer.ports -}}
 - ports:
-    {{- range .Values.networkPolicy.apiServer.ports }}
+    {{- range . }}
     - port: {{ . }}
       protocol: TCP
     {{- end }}
-  {{- with .Values.networkPolicy.apiServer.cidrs }}
+  {{- with $.Values.networkPolicy.apiServer.cidrs }}
   to:
     {{- range . }}
     - ipBlock:
         cidr: {{ . }}
     {{- end }}
   {{- end }}
+{{- end -}}
 {{- end -}}
 {{/* Arguments: root, ports. */}}
 {{- define "tote.metricsRule" -}}
