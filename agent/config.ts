@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 
 import { formatHelp } from "../lib/flag-help.ts";
-import type { HostPort } from "../lib/flag-types.ts";
+import type { ConfigResult, HostPort } from "../lib/flag-types.ts";
 import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import type { TlsFiles } from "../lib/tls.ts";
@@ -89,11 +89,7 @@ export interface AgentConfig {
 }
 
 /** What a command line asks of the agent. */
-export type AgentConfigResult =
-  | { readonly kind: "config"; readonly config: AgentConfig }
-  | { readonly kind: "help"; readonly text: string }
-  /** one line that names the flag, the value and what is allowed */
-  | { readonly kind: "error"; readonly message: string };
+export type AgentConfigResult = ConfigResult<AgentConfig>;
 
 /** Reads the agent's flags and their environment twins. Pure. */
 export function readAgentConfig(argv: readonly string[], env: Environment): AgentConfigResult {

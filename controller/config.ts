@@ -1,5 +1,5 @@
 import { formatHelp } from "../lib/flag-help.ts";
-import type { HostPort } from "../lib/flag-types.ts";
+import type { ConfigResult, HostPort } from "../lib/flag-types.ts";
 import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { InvalidValueError } from "../lib/errors.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
@@ -160,11 +160,7 @@ export interface ControllerConfig {
 }
 
 /** What a command line asks of the controller. */
-export type ControllerConfigResult =
-  | { readonly kind: "config"; readonly config: ControllerConfig }
-  | { readonly kind: "help"; readonly text: string }
-  /** one line that names the flag, the value and what is allowed */
-  | { readonly kind: "error"; readonly message: string };
+export type ControllerConfigResult = ConfigResult<ControllerConfig>;
 
 /** Reads the controller's flags and their environment twins. Pure. */
 export function readControllerConfig(argv: readonly string[], env: Environment): ControllerConfigResult {

@@ -139,3 +139,10 @@ export type FlagsResult<Specs extends FlagSpecs> =
   | { readonly kind: "help" }
   /** one line that names the flag or variable, the value and what is allowed; the command exits with 2 */
   | { readonly kind: "error"; readonly message: string };
+
+/** What a command line asks of a command whose settings are a Config. */
+export type ConfigResult<Config> =
+  | { readonly kind: "config"; readonly config: Config }
+  | { readonly kind: "help"; readonly text: string }
+  /** one line that names the flag, the value and what is allowed; the command exits with 2 */
+  | { readonly kind: "error"; readonly message: string };

@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 
 import { formatHelp } from "../lib/flag-help.ts";
-import type { HostPort } from "../lib/flag-types.ts";
+import type { ConfigResult, HostPort } from "../lib/flag-types.ts";
 import { formatHostPort } from "../lib/flag-values.ts";
 import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
@@ -119,11 +119,7 @@ export interface RelayConfig {
 }
 
 /** What a command line asks of the relay. */
-export type RelayConfigResult =
-  | { readonly kind: "config"; readonly config: RelayConfig }
-  | { readonly kind: "help"; readonly text: string }
-  /** one line that names the flag, the value and what is allowed */
-  | { readonly kind: "error"; readonly message: string };
+export type RelayConfigResult = ConfigResult<RelayConfig>;
 
 /** Reads the relay's flags and their environment twins. Pure. */
 export function readRelayConfig(argv: readonly string[], env: Environment): RelayConfigResult {

@@ -1,4 +1,5 @@
 import { formatHelp } from "../../lib/flag-help.ts";
+import type { ConfigResult } from "../../lib/flag-types.ts";
 import { defineFlags, parseFlags, type Environment } from "../../lib/flags.ts";
 import { InvalidValueError } from "../../lib/errors.ts";
 import type { TlsFiles } from "../../lib/tls.ts";
@@ -65,11 +66,7 @@ export interface DoctorConfig {
 }
 
 /** What a command line asks of the doctor. */
-export type DoctorConfigResult =
-  | { readonly kind: "config"; readonly config: DoctorConfig }
-  | { readonly kind: "help"; readonly text: string }
-  /** one line that names the flag, the value and what is allowed */
-  | { readonly kind: "error"; readonly message: string };
+export type DoctorConfigResult = ConfigResult<DoctorConfig>;
 
 /**
  * Reads the doctor's flags and their environment twins.
