@@ -7,6 +7,7 @@ import type { OptInCheck } from "../detect/opt-in-check.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { chooseIncident } from "./incident.ts";
 import { knownCause } from "./known-cause.ts";
+import { NO_IMAGE, readOrder } from "./order.ts";
 import type { RecordBook } from "./record-book.ts";
 import type { RecordChange } from "./record-change.ts";
 import { isOrder } from "./record-state.ts";
@@ -38,14 +39,14 @@ export class FirstStatus {
     // when all have opted out meanwhile, one of them is what the refusal is about
     const failing = asking.length > 0 || isOrder(record) ? asking : all;
     const lead = leadingFailure(failing);
-    const image = spec.imageRef ?? spec.digest ?? "";
     const targetNode = spec.targetNode ?? "";
     const digest = spec.digest !== undefined && isDigest(spec.digest) ? { digest: spec.digest } : {};
     if (lead === undefined) {
       const isOrdered = isOrder(record);
+      const image = this.#imageOf(record);
       const origin = {
         incident: this.#incident(metadata.namespace, { kind: "SalvageRecord", name: metadata.name }, image),
-        image: image === "" ? "(none)" : image,
+        image,
         container: "",
         pod: isOrdered ? "" : (spec.podName ?? ""),
         podUid: "",
@@ -80,6 +81,16 @@ export class FirstStatus {
       ...digest,
       pods: podsOf(failing),
     };
+  }
+
+  /** As the record writes it; a digest alone gets the name that its pods in the namespace have for it. */
+  #imageOf({ metadata, spec }: SalvageRecord): string {
+    const { imageRef = "", digest = "" } = spec;
+    if (imageRef !== "") return imageRef;
+    const { namespace } = metadata;
+    const reading = readOrder(spec, namespace, this.#options.view.pods.store.find("namespace", namespace));
+    if (reading.kind === "order") return reading.order.imageRef;
+    return isDigest(digest) ? digest : NO_IMAGE;
   }
 
   #cause(namespace: string, { cause, failure }: Episode): FailureCause {

@@ -27,6 +27,9 @@ export type OrderReading =
       readonly message: string;
     };
 
+/** Stands in a record's status for the image of an order that names none. */
+export const NO_IMAGE = "(none)";
+
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 /**

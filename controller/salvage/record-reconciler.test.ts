@@ -1,150 +1,14 @@
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
-import { createClient, createRouterTransport } from "@connectrpc/connect";
-
-import { silentLogger } from "../../lib/log.ts";
 import { waitFor } from "../../test/harness/wait.ts";
-import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
-import { fixedAgents } from "../agents/agent-directory.ts";
-import type { Outcome } from "../kube/workers.ts";
 import { RECORD_STALL_MS } from "../limits.ts";
 import { ANNOTATIONS } from "../objects/metadata.ts";
-import type { SalvageRecord } from "../objects/salvage-record.ts";
-import { Recovery } from "../recover/recovery.ts";
-import { FakeDriver, FakeQuestions } from "../testing/fake-agents.ts";
-import { node } from "../testing/nodes.ts";
-import type { PodOptions } from "../testing/pods.ts";
 import { CHANGES, DIGEST, PLAN } from "../testing/records.ts";
-import { salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
-import { FirstStatus } from "./first-status.ts";
-import { ImageFinder } from "./image-finder.ts";
-import { Planner } from "./planner.ts";
-import { RecordReconciler } from "./record-reconciler.ts";
-import { StallWatch } from "./stall-watch.ts";
-import { TransferSlots } from "./transfer-slots.ts";
-import { TransferStarter } from "./transfer-starter.ts";
-import { Transfers } from "./transfers.ts";
+import { CORRUPT, FAILING, reconcilerRig as setUp } from "../testing/reconciler-rig.ts";
 
 const { detected, planned, started } = CHANGES;
 const IMAGE = "registry.test:5000/app:v1";
-const ORDER_SPEC = { imageRef: IMAGE, targetNode: "node-b" };
-const FAILING: PodOptions = {
-  name: "web-1",
-  containers: [{ waiting: { reason: "ErrImagePull", message: "connection refused" } }],
-};
-const CORRUPT: PodOptions = {
-  name: "web-1",
-  containers: [
-    {
-      waiting: {
-        reason: "CreateContainerError",
-        message: `error unpacking image: failed to extract layer: content digest ${DIGEST}: not found`,
-      },
-    },
-  ],
-};
-
-interface Case extends SalvageRig {
-  readonly driver: FakeDriver;
-  readonly questions: FakeQuestions;
-  readonly transfers: Transfers;
-  /** Takes a record one step. */
-  readonly reconcile: (record: SalvageRecord) => Promise<Outcome>;
-  /** Takes a record one step, and gives its status. */
-  readonly step: (record: SalvageRecord) => Promise<SalvageRecord["status"]>;
-  /** Takes it on until an import is asked for, or it has ended. */
-  readonly follow: (record: SalvageRecord) => Promise<SalvageRecord["status"]>;
-  /** A record made by hand. */
-  readonly order: (spec: Readonly<Record<string, string>>) => SalvageRecord;
-}
-
-async function setUp(t: TestContext): Promise<Case> {
-  const rig = await salvageRig(t);
-  const { api, pods, nodes, failures, optIn, book, keeper, clock, server, signal } = rig;
-  for (const name of ["node-a", "node-b"]) nodes.set(name, node(name));
-  const questions = new FakeQuestions();
-  const driver = new FakeDriver();
-  const view = { pods: { store: pods }, nodes: { store: nodes } };
-  const directory = fixedAgents(new Map(["node-a", "node-b"].map((name) => [name, `http://${name}`])));
-  const finder = new ImageFinder({ view, questions, directory });
-  const agent = createClient(
-    AgentService,
-    createRouterTransport(({ service }) => {
-      service(AgentService, { getNode: () => ({}) });
-    }),
-  );
-  const rules = { authorisation: "repository", maxImageBytes: 0, minFreePercent: 20 } as const;
-  const term = new AbortController();
-  const now = (): number => clock.now();
-  const monotonic = (): number => clock.monotonic();
-  const transfers = new Transfers({
-    driver,
-    keeper,
-    questions,
-    now,
-    monotonic,
-    random: () => 0.5,
-    logger: silentLogger,
-    again: () => undefined,
-    signal: term.signal,
-  });
-  t.after(async () => {
-    term.abort();
-    await transfers.settled();
-  });
-  const slots = new TransferSlots({
-    limits: { total: 32, perTarget: 1, perSource: 2 },
-    onFree: () => undefined,
-  });
-  const reconciler = new RecordReconciler({
-    view,
-    failures,
-    book,
-    keeper,
-    optIn,
-    finder,
-    planner: new Planner({ view, finder, clients: { get: () => agent }, rules }),
-    firstStatus: new FirstStatus({ view, failures, optIn, book, now }),
-    starter: new TransferStarter({ finder, keeper, slots, transfers, epoch: 7 }),
-    transfers,
-    driver,
-    questions,
-    recovery: new Recovery({ api, pods, failures, optIn, keeper, now }),
-    stalls: new StallWatch({ now, monotonic }),
-  });
-  const keyOfRecord = ({ metadata }: SalvageRecord): string => `shop/${metadata.name}`;
-  const statusOf = (record: SalvageRecord) => book.get(keyOfRecord(record))?.status ?? {};
-  const reconcile = (record: SalvageRecord) => reconciler.reconcile(keyOfRecord(record), signal);
-  const step = async (record: SalvageRecord) => {
-    await reconcile(record);
-    return statusOf(record);
-  };
-  return {
-    ...rig,
-    driver,
-    questions,
-    transfers,
-    reconcile,
-    step,
-    async follow(record) {
-      for (let steps = 0; steps < 10 && driver.imports.length === 0; steps += 1) {
-        const { completedAt } = await step(record);
-        if (completedAt !== undefined) break;
-      }
-      return statusOf(record);
-    },
-    order(spec) {
-      const metadata = { name: "order", namespace: "shop" };
-      const body = { apiVersion: "tote.dev/v1alpha1", kind: "SalvageRecord", metadata, spec };
-      const { uid = "", resourceVersion = "", creationTimestamp = "" } = server.put(body).metadata;
-      const made = { ...metadata, uid, resourceVersion, creationTimestamp, labels: {}, isDeleting: false };
-      const record = { metadata: made, spec, status: {} };
-      rig.records.set("shop/order", { resourceVersion, record, problem: "" });
-      return record;
-    },
-  };
-}
 
 test("a record goes from new to a transfer, of the authorised plan and in the term's name", async (t) => {
   const { show, record, follow, driver, questions, transfers, book } = await setUp(t);
@@ -283,32 +147,4 @@ test("a record that is deleted in the middle cancels its import", async (t) => {
   await step(running);
   await waitFor("the cancellation", () => driver.cancelled.length === 1);
   await transfers.settled();
-});
-
-test("an order gets its image without a pod", async (t) => {
-  const { order, follow, driver, questions } = await setUp(t);
-  questions.have(["node-a"]);
-  questions.lack("node-b");
-  await follow(order(ORDER_SPEC));
-  assert.deepEqual(driver.imports[0]?.task.names, [IMAGE]);
-});
-
-test("an order has no more rights than its namespace", async (t) => {
-  const { order, follow, driver, questions, namespaces } = await setUp(t);
-  questions.have(["node-a"]);
-  questions.lack("node-b");
-  namespaces.delete("shop");
-  const { phase, reason } = await follow(order(ORDER_SPEC));
-  assert.deepEqual([phase, reason], ["Refused", "NamespaceNotOptedIn"]);
-  assert.deepEqual(driver.imports, []);
-});
-
-test("an order of another digest than its tag means is refused", async (t) => {
-  const { order, follow, questions, driver } = await setUp(t);
-  questions.have(["node-a"]);
-  questions.lack("node-b");
-  const foreign = `sha256:${"f".repeat(64)}`;
-  const { phase } = await follow(order({ ...ORDER_SPEC, digest: foreign }));
-  assert.equal(phase, "Refused");
-  assert.deepEqual(driver.imports, []);
 });
