@@ -46,6 +46,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   const stop = onShutdownSignal();
   try {
     await run(config, logger, stop);
+    logger.info("agent stopped");
     return 0;
   } catch (error) {
     process.stderr.write(`tote agent: ${describeError(error)}\n`);
@@ -72,7 +73,10 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
           stop,
         );
   const version = await toteVersion();
+  // what was begun is ended in reverse order, also when something after it cannot begin
+  await using begun = new AsyncDisposableStack();
   const containerd = createContainerd({ socket: config.containerdSocket, namespace: "k8s.io" });
+  begun.defer(async () => containerd.close());
   const agent = createAgent({
     config,
     version,
@@ -85,12 +89,14 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
     logger.warn("INSECURE: no TLS and no grants, whoever connects may do everything");
 
   if (reloader !== undefined) registerTlsMetrics(agent.registry, () => reloader.current.cert);
-  const ended = new AbortController();
   const health = await startHealthServer({
     ...config.metricsAddr,
     registry: agent.registry,
     readiness: () => agent.readiness.state,
   });
+  begun.defer(() => health.close());
+  const [stopping, ended] = [new AbortController(), new AbortController()];
+  const stopped = AbortSignal.any([stop, stopping.signal]);
   server = await startRpcServer({
     host: config.bindAddress,
     port: config.grpcPort,
@@ -98,7 +104,7 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
     insecure: reloader === undefined,
     logger: logger.child("rpc"),
     shutdownSignal: ended.signal,
-    ...agent.rpcOptions(stop),
+    ...agent.rpcOptions(stopped),
   });
   logger.info("agent started", {
     version,
@@ -108,14 +114,15 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
   });
 
   const housekeeper = new Housekeeper({ agent, containerd, config, clock: systemClock, logger });
-  const background = Promise.all([housekeeper.run(stop), reloader?.run(ended.signal)]);
-  await Promise.race([untilAborted(stop), background.then(() => untilAborted(stop))]);
-  await shutDown(agent, server, config, logger);
-  ended.abort();
+  const background = Promise.all([housekeeper.run(stopped), reloader?.run(ended.signal)]);
+  try {
+    await Promise.race([untilAborted(stop), background.then(() => untilAborted(stop))]);
+  } finally {
+    stopping.abort();
+    await shutDown(agent, server, config, logger);
+    ended.abort();
+  }
   await background;
-  await health.close();
-  containerd.close();
-  logger.info("agent stopped");
 }
 
 /** Not ready first, then transfers have their time, then what is left ends as retryable. */

@@ -133,7 +133,8 @@ async function serve(
 ): Promise<readonly HealthServer[]> {
   const metrics = await startHealthServer({ ...config.metricsAddr, ...options });
   try {
-    return [metrics, await startHealthServer({ ...config.healthAddr, ...options })];
+    const health = { ...config.healthAddr, flag: "--health-addr", ...options };
+    return [metrics, await startHealthServer(health)];
   } catch (error) {
     await metrics.close();
     throw error;

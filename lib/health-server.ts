@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
-import { describeError, errorCode } from "./errors.ts";
+import { describeError } from "./errors.ts";
 import type { HostPort } from "./flag-types.ts";
 import { formatHostPort } from "./flag-values.ts";
+import { listen } from "./listen.ts";
 
 /** Whether a service can do its work, and why not. */
 export interface Readiness {
@@ -23,6 +24,8 @@ export interface MetricsSource {
 export interface HealthServerOptions extends HostPort {
   readonly registry: MetricsSource;
   readonly readiness: () => Readiness;
+  /** the flag that chose the address, for errors; default --metrics-addr */
+  readonly flag?: string;
 }
 
 /** A running server for probes and metrics. */
@@ -51,7 +54,8 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     (request, response) => void answer(request, response, options),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  const { host, port } = await listen(server, options);
+  const { flag = "--metrics-addr" } = options;
+  const { host, port } = await listen(server, options, { serves: "metrics and health", flag });
   return {
     address: formatHostPort({ host, port }),
     port,
@@ -63,34 +67,6 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       await closed;
     },
   };
-}
-
-async function listen(server: Server, wanted: HostPort): Promise<HostPort> {
-  server.listen(wanted.port, wanted.host === "" ? undefined : wanted.host);
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    throw new Error(`cannot serve metrics and health on ${formatHostPort(wanted)}: ${explain(error)}`, {
-      cause: error,
-    });
-  }
-  const bound = server.address();
-  return bound === null || typeof bound === "string" ? wanted : { host: bound.address, port: bound.port };
-}
-
-function explain(error: unknown): string {
-  switch (errorCode(error)) {
-    case "EADDRINUSE":
-      return "another process listens there, choose another --metrics-addr";
-    case "EADDRNOTAVAIL":
-    case "EINVAL":
-    case "ENOTFOUND":
-      return "this machine has no such address";
-    case "EACCES":
-      return "permission denied, ports below 1024 need a privilege";
-    default:
-      return describeError(error);
-  }
 }
 
 async function answer(

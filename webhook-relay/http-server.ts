@@ -6,9 +6,9 @@ import { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { Context, Hono } from "hono";
 
-import { errorCode } from "../lib/errors.ts";
 import type { HostPort } from "../lib/flag-types.ts";
 import { formatHostPort } from "../lib/flag-values.ts";
+import { listen } from "../lib/listen.ts";
 import { RoleError, ROLES } from "../lib/roles.ts";
 import { roleOfPeer } from "../lib/tls.ts";
 import type { ServerTls } from "./server-tls.ts";
@@ -43,9 +43,10 @@ export interface RelayServerOptions {
  * Serves the app over HTTP/1.1 on Node.
  * @throws Error naming address and reason when it cannot listen
  */
-export async function startRelayServer({ listen, app, tls }: RelayServerOptions): Promise<RelayServer> {
+export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
+  const { app, tls } = options;
   const listener = getRequestListener(app.fetch);
-  const options = {
+  const limits = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -55,10 +56,10 @@ export async function startRelayServer({ listen, app, tls }: RelayServerOptions)
     void listener(request, response);
   };
   const secure =
-    tls === undefined ? undefined : createTlsServer({ ...options, ...tlsOptions(tls) }, onRequest);
-  const server: Server | TlsServer = secure ?? createServer(options, onRequest);
+    tls === undefined ? undefined : createTlsServer({ ...limits, ...tlsOptions(tls) }, onRequest);
+  const server: Server | TlsServer = secure ?? createServer(limits, onRequest);
   server.maxConnections = MAX_CONNECTIONS;
-  const bound = await startListening(server, listen);
+  const bound = await listen(server, options.listen, { serves: "events and the page", flag: "--listen" });
   return {
     address: formatHostPort(bound),
     port: bound.port,
@@ -107,30 +108,4 @@ function tlsOptions(material: ServerTls): ServerTls & {
     requestCert: material.ca !== undefined,
     rejectUnauthorized: false,
   };
-}
-
-async function startListening(server: Server | TlsServer, listen: HostPort): Promise<HostPort> {
-  server.listen(listen.port, listen.host === "" ? undefined : listen.host);
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    throw new Error(`cannot listen on ${formatHostPort(listen)}: ${explain(errorCode(error))}`, {
-      cause: error,
-    });
-  }
-  const bound = server.address();
-  return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
-}
-
-function explain(code: string): string {
-  switch (code) {
-    case "EADDRINUSE":
-      return "the port is in use";
-    case "EACCES":
-      return "permission denied";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address";
-    default:
-      return code === "" ? "unknown reason" : code;
-  }
 }

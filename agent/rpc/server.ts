@@ -8,6 +8,7 @@ import {
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
+import { listen } from "../../lib/listen.ts";
 import type { Logger } from "../../lib/log.ts";
 import { serverTlsOptions, type TlsMaterial } from "../../lib/tls.ts";
 import { createRpcListener } from "./adapter.ts";
@@ -99,12 +100,10 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       : acceptTls(hand, limits, options.tls, options.logger);
   acceptor.prependListener("connection", (socket: net.Socket) => sockets.add(socket));
   acceptor.maxConnections = limits.maxConnections;
-  acceptor.listen(options.port, options.host);
-  await once(acceptor, "listening");
+  const { host: address, port } = await listen(acceptor, options, { serves: "RPC", flag: "--grpc-port" });
   acceptor.on("error", (error) =>
     options.logger.warn("cannot accept a connection", { error: error.message }),
   );
-  const { port, address } = addressOf(acceptor);
 
   let trustedCa = options.tls?.ca;
   let closing: Promise<void> | undefined;
@@ -171,12 +170,6 @@ function acceptTls(hand: HandOver, limits: RpcLimits, material: TlsMaterial, log
     else logger.debug("tls connection refused", { peer: socket.remoteAddress, error: error.message });
   });
   return server;
-}
-
-function addressOf(server: net.Server): net.AddressInfo {
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new Error("the rpc server has no tcp address");
-  return bound;
 }
 
 function socketOptions(limits: RpcLimits): net.ServerOpts {

@@ -139,6 +139,9 @@ void suite("the validating webhook's server", () => {
       { registry: new Registry(), logger: silentLogger },
       SIGNAL,
     );
-    await assert.rejects(again, /cannot serve the webhook on 127\.0\.0\.1:\d+ \(--webhook-listen\)/);
+    await assert.rejects(
+      again,
+      /cannot serve the webhook on 127\.0\.0\.1:\d+: .+ choose another --webhook-listen/,
+    );
   });
 });

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import { createServer } from "node:https";
 
 import { Counter, type Registry } from "prom-client";
 
 import { describeError } from "../../lib/errors.ts";
 import type { HostPort } from "../../lib/flag-types.ts";
-import { formatHostPort } from "../../lib/flag-values.ts";
+import { listen } from "../../lib/listen.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { TlsMaterial } from "../../lib/tls.ts";
 import { answerReview } from "./admission-review.ts";
@@ -90,8 +90,9 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     }
   }
 
+  const bound = await listen(server, { host, port }, { serves: "the webhook", flag: "--webhook-listen" });
   return {
-    port: await listen(server, { host, port }),
+    port: bound.port,
     updateTls: ({ cert, key }) => server.setSecureContext({ cert, key, minVersion: "TLSv1.2" }),
     async close() {
       const closed = once(server, "close");
@@ -133,18 +134,4 @@ function send(response: ServerResponse, status: number, text: string, type: stri
     ...(status !== 200 && { connection: "close" }),
   });
   response.end(text);
-}
-
-async function listen(server: Server, wanted: HostPort): Promise<number> {
-  server.listen(wanted.port, wanted.host === "" ? undefined : wanted.host);
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    const where = formatHostPort(wanted);
-    throw new Error(`cannot serve the webhook on ${where} (--webhook-listen): ${describeError(error)}`, {
-      cause: error,
-    });
-  }
-  const bound = server.address();
-  return bound === null || typeof bound === "string" ? wanted.port : bound.port;
 }

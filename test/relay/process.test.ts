@@ -208,5 +208,8 @@ test("a port that is in use ends the start at once, with its reason and nothing 
     isReady: false,
   });
   assert.deepEqual(await second.exited, { code: 1, signal: null });
-  assert.match(second.logs(), /cannot listen on 127\.0\.0\.1:\d+: the port is in use/);
+  assert.match(
+    second.logs(),
+    /cannot serve events and the page on 127\.0\.0\.1:\d+: .+ choose another --listen/,
+  );
 });
