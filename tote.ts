@@ -1,12 +1,11 @@
 #!/usr/bin/env node
-import { realpathSync } from "node:fs";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 
 import type { DoctorContext } from "./controller/doctor/main.ts";
 import { describeError } from "./lib/errors.ts";
 import { defineFlags, parseFlags } from "./lib/flags.ts";
 import type { Environment } from "./lib/flags.ts";
+import { isMainModule } from "./lib/main-module.ts";
 import { toteVersion } from "./lib/version.ts";
 
 const HELP = `usage: tote [command] [flags]
@@ -99,13 +98,7 @@ async function printVersion(argv: readonly string[], context: DoctorContext): Pr
   return 0;
 }
 
-function isMainModule(): boolean {
-  const script = process.argv[1];
-  // npm links commands, and import.meta.main is not there under tsx
-  return script !== undefined && realpathSync(script) === fileURLToPath(import.meta.url);
-}
-
-if (isMainModule()) {
+if (isMainModule(import.meta.url, process.argv[1])) {
   try {
     process.exitCode = await main(process.argv.slice(2), process.env, {
       print: (text) => void process.stdout.write(text),

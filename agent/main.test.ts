@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -9,6 +11,7 @@ import { freePorts } from "../test/harness/ports.ts";
 import { CommandError, run } from "../test/harness/run.ts";
 
 const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
+const TSX = join(REPOSITORY, "node_modules/.bin/tsx");
 /** more than any start takes: an agent that hangs is killed then */
 const TIMEOUT_MS = 60_000;
 
@@ -41,6 +44,17 @@ void suite("the agent's program", () => {
         assert.equal(error.stderr.trim().split("\n").length, 1, error.stderr);
         return true;
       });
+    }
+  });
+
+  void test("it runs from a folder that is a symbolic link, under node and tsx", async (t) => {
+    const link = join(createCleanup(t).directory(), "release");
+    await symlink(REPOSITORY, link);
+    for (const runtime of [process.execPath, TSX]) {
+      const { stdout } = await run(runtime, [join(link, "agent/main.ts"), "--help"], {
+        timeoutMs: TIMEOUT_MS,
+      });
+      assert.match(stdout, /^usage: tote agent /, `by ${runtime}`);
     }
   });
 });

@@ -1,11 +1,11 @@
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 
 import { systemClock } from "../lib/clock.ts";
 import { describeError } from "../lib/errors.ts";
 import type { Environment } from "../lib/flags.ts";
 import { startHealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
+import { isMainModule } from "../lib/main-module.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
 import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { TlsReloader } from "../lib/tls-reload.ts";
@@ -147,6 +147,6 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
   await promise;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+if (isMainModule(import.meta.url, process.argv[1])) {
   process.exitCode = await main(process.argv.slice(2), process.env);
 }

@@ -1,5 +1,4 @@
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 
 import { systemClock } from "../lib/clock.ts";
@@ -7,6 +6,7 @@ import { describeError } from "../lib/errors.ts";
 import type { Environment } from "../lib/flags.ts";
 import { startHealthServer, type HealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
+import { isMainModule } from "../lib/main-module.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
 import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { TlsReloader } from "../lib/tls-reload.ts";
@@ -150,6 +150,6 @@ function kubeSource(config: ControllerConfig, env: Environment): KubeConfigSourc
   return { kind: "in-cluster", host, port };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+if (isMainModule(import.meta.url, process.argv[1])) {
   process.exitCode = await main(process.argv.slice(2), process.env);
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 
 import { Registry } from "prom-client";
 
@@ -9,6 +8,7 @@ import { describeError } from "../lib/errors.ts";
 import type { Environment } from "../lib/flags.ts";
 import { startHealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
+import { isMainModule } from "../lib/main-module.ts";
 import { onShutdownSignal } from "../lib/shutdown.ts";
 import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { toteVersion } from "../lib/version.ts";
@@ -148,6 +148,6 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
   await promise;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+if (isMainModule(import.meta.url, process.argv[1])) {
   process.exitCode = await main(process.argv.slice(2), process.env);
 }
