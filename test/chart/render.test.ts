@@ -202,6 +202,33 @@ void suite("the chart, rendered", () => {
         /relay\.existingSecret/,
       ],
       [{ tls: { secretNames: { webhook: "w" } }, webhook: { enabled: true } }, /tls\.webhookCaBundle/],
+      [
+        { tls: { webhookCaBundle: "Q0E=" }, webhook: { enabled: true } },
+        /only with tls\.secretNames\.webhook/,
+      ],
+      [
+        { tls: { certManager: { enabled: true }, secretNames: { agent: "a" } } },
+        /tls\.certManager\.enabled: excludes tls\.secretNames/,
+      ],
+      [
+        {
+          tls: { certManager: { enabled: true }, secretNames: { webhook: "w" }, webhookCaBundle: "Q0E=" },
+          webhook: { enabled: true },
+        },
+        /tls\.certManager\.enabled: excludes tls\.secretNames/,
+      ],
+      [{ tls: { secretNames: { agent: "a" } } }, /names agent and not controller: one CA/],
+      [
+        {
+          tls: { secretNames: { controller: "c", agent: "a" } },
+          notifications: { webhookUrl: "https://x.example/" },
+        },
+        /names controller, agent and not relay/,
+      ],
+      [
+        { tls: { secretNames: { controller: "c", agent: "a" }, operator: true } },
+        /tls\.operator: your own CA/,
+      ],
     ];
     for (const [values, message] of refusals) {
       await assert.rejects(renderText(values), (error: unknown) => {

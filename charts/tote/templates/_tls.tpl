@@ -14,11 +14,36 @@
 {{- if and .Values.webhook.enabled .Values.tls.secretNames.webhook (not .Values.tls.webhookCaBundle) -}}
 {{- fail "tls.secretNames.webhook: needs tls.webhookCaBundle, the CA that the API server checks the certificate with" -}}
 {{- end -}}
+{{- if and .Values.tls.webhookCaBundle (not .Values.tls.secretNames.webhook) -}}
+{{- fail "tls.webhookCaBundle: only with tls.secretNames.webhook, otherwise the chart knows the CA itself" -}}
+{{- end -}}
+{{- include "tote.checkSecretNames" . -}}
 {{- if and .Values.relay.existingSecret (or .Values.relay.subscriptions .Values.relay.secrets .Values.notifications.webhookUrl) -}}
 {{- fail "relay.existingSecret: excludes relay.subscriptions, relay.secrets and notifications.webhookUrl" -}}
 {{- end -}}
 {{- if hasKey .Values.relay.secrets "relay.yaml" -}}
 {{- fail "relay.secrets: relay.yaml is made from relay.subscriptions, use relay.existingSecret to write it yourself" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Controller, agents and relay know each other by one CA: who is signed by another one is nobody. */}}
+{{- define "tote.checkSecretNames" -}}
+{{- $named := list -}}
+{{- $missing := list -}}
+{{- $parties := list "controller" -}}
+{{- if .Values.agent.enabled -}}{{- $parties = append $parties "agent" -}}{{- end -}}
+{{- if include "tote.hasRelay" . -}}{{- $parties = append $parties "relay" -}}{{- end -}}
+{{- range $parties -}}
+{{- if get $.Values.tls.secretNames . -}}{{- $named = append $named . -}}{{- else -}}{{- $missing = append $missing . -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.tls.certManager.enabled (or $named .Values.tls.secretNames.webhook) -}}
+{{- fail "tls.certManager.enabled: excludes tls.secretNames, a certificate of another CA is nobody to the others" -}}
+{{- end -}}
+{{- if and $named $missing -}}
+{{- fail (printf "tls.secretNames: names %s and not %s: one CA must have signed all, so name all or none" (join ", " $named) (join ", " $missing)) -}}
+{{- end -}}
+{{- if and $named .Values.tls.operator -}}
+{{- fail "tls.operator: your own CA (tls.secretNames) must sign the operator's certificate, the chart cannot: set tls.operator: false" -}}
 {{- end -}}
 {{- end -}}
 
