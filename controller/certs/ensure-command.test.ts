@@ -52,13 +52,16 @@ test("ensure makes what the flags name and says so, without a word of what is se
     kind: "Lease",
     metadata: { name: "tote-controller", namespace: "default" },
   });
+  server.put({ apiVersion: "v1", kind: "Pod", metadata: { name: "rescue-test", namespace: "default" } });
   const removed = await run("remove", ...where);
   assert.equal(removed.code, 0);
   assert.match(removed.out, /^rescue-tls-operator: removed$/m);
   assert.match(removed.out, /^rescue-tls-agent: not there$/m);
   assert.match(removed.out, /^lease tote-controller: removed$/m);
+  assert.match(removed.out, /^pod rescue-test: removed$/m);
   assert.deepEqual(server.list("secrets", "default"), []);
   assert.deepEqual(server.list("leases", "default"), []);
+  assert.deepEqual(server.list("pods", "default"), []);
   assert.match((await run("remove", ...where)).out, /^lease tote-controller: not there$/m);
 });
 

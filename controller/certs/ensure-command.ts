@@ -12,7 +12,7 @@ import { toteVersion } from "../../lib/version.ts";
 import { ApiClient } from "../kube/api-client.ts";
 import { loadKubeConnection, SERVICE_ACCOUNT_DIRECTORY, type KubeConfigSource } from "../kube/kube-config.ts";
 import { ensureSecrets, PARTIES, removeSecrets, type Party } from "./ensure.ts";
-import { CONTROLLER_LEASE, removeLease } from "./remove-lease.ts";
+import { removeLeftovers } from "./remove-leftovers.ts";
 import { SecretStore } from "./secret-store.ts";
 import { writeWebhookBundle } from "./webhook-bundle.ts";
 
@@ -45,7 +45,8 @@ export const ENSURE_FLAGS = defineFlags({
 const ABOUT = {
   ensure: `Keeps a CA, certificates for every party and the relay's tokens in Secrets: makes what is missing, renews what
 has less than a third of its life left, changes nothing else. Run it as often as you like.`,
-  remove: "Removes the Secrets that tote certs ensure has made, and the Lease of the controllers.",
+  remove: `Removes the Secrets that tote certs ensure has made, the Lease of the controllers, and the pod of helm test. Secrets
+that somebody else has made stay.`,
 } as const;
 
 /**
@@ -83,8 +84,7 @@ export async function runEnsureCommand(
       const agentStore = new SecretStore({ api, namespace: agentNamespace, labels, signal });
       if (action === "remove") {
         await removeSecrets({ store, agentStore, name, say });
-        const lease = { name: CONTROLLER_LEASE, namespace };
-        say(`lease ${lease.name}: ${(await removeLease(api, lease, signal)) ? "removed" : "not there"}`);
+        await removeLeftovers({ api, namespace, name, signal, say });
         return 0;
       }
       const wanted = { store, agentStore, name, namespace, parties, days, tokens, randomBytes, say };

@@ -22,6 +22,7 @@ const NAMESPACE = "tote-system";
 const AGENTS = "tote-agents";
 const START = Date.parse("2026-01-31T12:00:00Z");
 const USER = "system:serviceaccount:tote-system:tote-certs";
+const REMOVER = "system:serviceaccount:tote-system:tote-certs-remove";
 const PARTIES: readonly Party[] = ["controller", "agent", "relay", "webhook"];
 const SIGNAL = new AbortController().signal;
 
@@ -44,8 +45,12 @@ void suite("tote certs ensure", () => {
       users: [
         {
           name: USER,
-          rules: { [NAMESPACE]: rules("certs-role.yaml"), [AGENTS]: rules("certs-role.yaml") },
+          rules: { [NAMESPACE]: rules("certs-role.yaml"), [AGENTS]: rules("certs-agent-role.yaml") },
           clusterRules: rules("certs-cluster-role.yaml"),
+        },
+        {
+          name: REMOVER,
+          rules: { [NAMESPACE]: rules("remove-role.yaml"), [AGENTS]: rules("remove-agent-role.yaml") },
         },
       ],
     });
@@ -54,8 +59,8 @@ void suite("tote certs ensure", () => {
     }
   });
 
-  async function store(namespace = NAMESPACE): Promise<SecretStore> {
-    const { api } = await kubeClient({ server, cleanup, user: USER });
+  async function store(namespace = NAMESPACE, user = USER): Promise<SecretStore> {
+    const { api } = await kubeClient({ server, cleanup, user });
     return new SecretStore({ api, namespace, labels: {}, signal: SIGNAL });
   }
 
@@ -193,19 +198,40 @@ void suite("tote certs ensure", () => {
     await assert.rejects(ensure(), /tote-tls-ca holds no CA that can be used/);
   });
 
+  async function remove(agentNamespace = NAMESPACE): Promise<readonly string[]> {
+    const said: string[] = [];
+    await removeSecrets({
+      store: await store(NAMESPACE, REMOVER),
+      agentStore: await store(agentNamespace, REMOVER),
+      name: "tote",
+      say: (line) => void said.push(line),
+    });
+    return said;
+  }
+
   void test("removing takes every Secret that was made and no other", async () => {
-    await ensure();
+    await ensure(START, { parties: PARTIES, agentNamespace: AGENTS });
     const kept = { apiVersion: "v1", kind: "Secret", metadata: { name: "mine", namespace: NAMESPACE } };
     server.put(kept);
-    await removeSecrets({
-      store: await store(),
-      agentStore: await store(),
-      name: "tote",
-      say: () => undefined,
-    });
+    await remove(AGENTS);
     assert.deepEqual(
       server.list("secrets", NAMESPACE).map(({ metadata }) => metadata.name),
       ["mine"],
+    );
+    assert.deepEqual(server.list("secrets", AGENTS), []);
+    assert.ok(!server.requests.some(({ status }) => status === 403));
+  });
+
+  void test("removing leaves what cert-manager has made under the same names, and goes on", async () => {
+    await ensure();
+    const foreign = { name: "tote-tls-controller", namespace: NAMESPACE };
+    server.put({ apiVersion: "v1", kind: "Secret", metadata: foreign, data: { "tls.crt": "bWluZQ==" } });
+    const said = await remove();
+    assert.ok(said.includes("tote-tls-controller: not ours"), said.join("\n"));
+    assert.ok(said.includes("tote-relay-tokens: removed"), said.join("\n"));
+    assert.deepEqual(
+      server.list("secrets", NAMESPACE).map(({ metadata }) => metadata.name),
+      ["tote-tls-controller"],
     );
   });
 

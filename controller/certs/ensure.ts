@@ -64,7 +64,7 @@ export async function ensureSecrets(options: EnsureOptions): Promise<string> {
   }
 }
 
-/** Removes every Secret that this command may have made. */
+/** Removes every Secret that this command has made, and says which it has found to be of somebody else. */
 export async function removeSecrets({
   store,
   agentStore,
@@ -77,7 +77,7 @@ export async function removeSecrets({
   }));
   const others = [authoritySecret(name), tokenSecret(name)].map((secret) => ({ secret, from: store }));
   for (const { secret, from } of [...ofParties, ...others]) {
-    say(`${secret}: ${(await from.remove(secret)) ? "removed" : "not there"}`);
+    say(`${secret}: ${await from.remove(secret)}`);
   }
 }
 

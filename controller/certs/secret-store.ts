@@ -34,6 +34,9 @@ export interface StoredSecret {
   readonly data: Readonly<Record<string, string>>;
 }
 
+/** What became of a Secret that was to go. */
+export type Removal = "removed" | "not there" | "not ours";
+
 /** What the store works with. */
 export interface SecretStoreOptions {
   readonly api: KubeApi;
@@ -56,10 +59,10 @@ export class SecretStore {
    * @throws Error when somebody else made it; ApiError
    */
   async read(name: string): Promise<StoredSecret | undefined> {
-    const { api, namespace, signal } = this.#options;
-    const secret = await absent(api.get(SECRETS, { name, namespace }, { signal }));
+    const { namespace } = this.#options;
+    const secret = await this.#find(name);
     if (secret === undefined) return undefined;
-    if (secret.metadata.labels?.[MANAGER_LABEL] !== MANAGER) {
+    if (!isOurs(secret)) {
       throw new Error(
         `secret ${namespace}/${name} was not made by tote (no label ${MANAGER_LABEL}: ${MANAGER}): delete it, or name it in tls.secretNames`,
       );
@@ -93,15 +96,26 @@ export class SecretStore {
   }
 
   /**
-   * Removes a Secret that tote has made.
-   * @returns whether it was there
+   * Removes a Secret that tote has made; one of somebody else's stays, of cert-manager for example.
+   * @throws ApiError
    */
-  async remove(name: string): Promise<boolean> {
+  async remove(name: string): Promise<Removal> {
     const { api, namespace, signal } = this.#options;
-    if ((await this.read(name)) === undefined) return false;
+    const secret = await this.#find(name);
+    if (secret === undefined) return "not there";
+    if (!isOurs(secret)) return "not ours";
     await absent(api.delete(SECRETS, { name, namespace }, { signal }));
-    return true;
+    return "removed";
   }
+
+  #find(name: string): Promise<Secret | undefined> {
+    const { api, namespace, signal } = this.#options;
+    return absent(api.get(SECRETS, { name, namespace }, { signal }));
+  }
+}
+
+function isOurs({ metadata }: Secret): boolean {
+  return metadata.labels?.[MANAGER_LABEL] === MANAGER;
 }
 
 async function absent<T>(call: Promise<T>): Promise<T | undefined> {

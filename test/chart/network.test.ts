@@ -48,6 +48,7 @@ const LET: readonly Row[] = [
   ["relay to receivers", RELAY, RECEIVER, 443],
   ["relay to DNS", RELAY, DNS, 53, "UDP"],
   ["certificates' job to the API server", CERTS, API_SERVER, 443],
+  ["doctor to the API server", TEST, API_SERVER, 443],
 ];
 
 const KEPT_OUT: readonly Row[] = [
@@ -70,6 +71,8 @@ const KEPT_OUT: readonly Row[] = [
   ["relay to other ports of receivers", RELAY, RECEIVER, 22],
   ["anybody to the certificates' job", CONTROLLER, CERTS, 8080],
   ["certificates' job to anywhere", CERTS, RECEIVER, 443],
+  ["doctor to anywhere", TEST, RECEIVER, 443],
+  ["anybody to doctor", CONTROLLER, TEST, 8080],
 ];
 
 void suite("network policies", () => {
@@ -100,12 +103,30 @@ void suite("network policies", () => {
       assert.ok(!isAllowed(manifests, { from: RELAY, to: RECEIVER, port: 443 }));
       assert.ok(isAllowed(manifests, { from: RELAY, to: DNS, port: 53, protocol: "UDP" }));
     }
-    const manifests = await render({ networkPolicy: { apiServer: { ports: null } } });
+    const ports = { apiServer: { ports: null }, dns: { ports: null } };
+    const manifests = await render({ networkPolicy: ports });
     assert.ok(!isAllowed(manifests, { from: CONTROLLER, to: API_SERVER, port: 443 }));
-    await assert.rejects(
-      render({ networkPolicy: { apiServer: { ports: [] } } }),
-      /apiServer.*ports|minItems/s,
-    );
+    assert.ok(!isAllowed(manifests, { from: CONTROLLER, to: DNS, port: 53, protocol: "UDP" }));
+    for (const name of ["apiServer", "dns"]) {
+      await assert.rejects(render({ networkPolicy: { [name]: { ports: [] } } }), new RegExp(name));
+    }
+  });
+
+  void test("DNS may listen elsewhere", async () => {
+    const manifests = await render({ networkPolicy: { dns: { ports: [5353] } } });
+    assert.ok(isAllowed(manifests, { from: CONTROLLER, to: DNS, port: 5353, protocol: "UDP" }));
+    assert.ok(!isAllowed(manifests, { from: CONTROLLER, to: DNS, port: 53, protocol: "UDP" }));
+  });
+
+  void test("jobs reach the API server in a closed namespace before anything is installed, and after", async () => {
+    for (const name of ["default", "full", "insecure", "certManager", "ownSecrets"]) {
+      const hooks = (await render(VALUE_SETS[name])).filter((one) => {
+        return one.kind === "NetworkPolicy" && one.name === "tote-certs-hook";
+      });
+      assert.equal(hooks.length, 1, name);
+      assert.ok(isAllowed(hooks, { from: CERTS, to: API_SERVER, port: 6443 }), name);
+      assert.ok(!isAllowed(hooks, { from: CERTS, to: RECEIVER, port: 80 }), name);
+    }
   });
 
   void test("agents in a namespace of their own are reached there, and only from the release's", async () => {

@@ -1,6 +1,6 @@
-{{/* The job that makes certificates: as hooks, which run before anything else is there, and daily. */}}
+{{/* The jobs that make certificates and remove them: as hooks, which run before anything is there or when all is gone, and daily. */}}
 
-{{/* Arguments: root, name of roles and account, namespace, extra annotations. Role and binding in one namespace. */}}
+{{/* Arguments: root, name of roles and account, namespace, file of rules, extra annotations. Role and binding in one namespace. */}}
 {{- define "tote.certsRole" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -14,7 +14,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 rules:
-{{ .root.Files.Get "files/certs-role.yaml" | replace "- tote-" (printf "- %s-" (include "tote.fullname" .root)) }}
+{{ .root.Files.Get (printf "files/%s" .file) | replace "- tote-" (printf "- %s-" (include "tote.fullname" .root)) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -37,7 +37,7 @@ subjects:
     namespace: {{ .root.Release.Namespace }}
 {{- end -}}
 
-{{/* Arguments: root, name, annotations. Everything that the job may do, and its account. */}}
+{{/* Arguments: root, name, action, annotations. Everything that the job may do, and its account. */}}
 {{- define "tote.certsAccess" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -52,12 +52,13 @@ metadata:
   {{- end }}
 automountServiceAccountToken: false
 ---
-{{ include "tote.certsRole" (merge (dict "namespace" .root.Release.Namespace) .) }}
+{{- $rules := ternary "certs" "remove" (eq .action "ensure") }}
+{{ include "tote.certsRole" (merge (dict "namespace" .root.Release.Namespace "file" (printf "%s-role.yaml" $rules)) .) }}
 {{- if ne (include "tote.agentNamespace" .root) .root.Release.Namespace }}
 ---
-{{ include "tote.certsRole" (merge (dict "namespace" (include "tote.agentNamespace" .root)) .) }}
+{{ include "tote.certsRole" (merge (dict "namespace" (include "tote.agentNamespace" .root) "file" (printf "%s-agent-role.yaml" $rules)) .) }}
 {{- end }}
-{{- if include "tote.ensuresWebhook" .root }}
+{{- if and (eq .action "ensure") (include "tote.ensuresWebhook" .root) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

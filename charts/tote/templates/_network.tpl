@@ -15,14 +15,18 @@ labels:
     matchLabels:
       {{- include "tote.selectorLabels" . | nindent 6 }}
 {{- end -}}
-{{- define "tote.dnsRule" -}}
-- ports:
-    - port: 53
-      protocol: UDP
-    - port: 53
-      protocol: TCP
-{{- end -}}
 {{/* No ports, no rule: a rule without ports would let everything through. */}}
+{{- define "tote.dnsRule" -}}
+{{- with .Values.networkPolicy.dns.ports -}}
+- ports:
+    {{- range . }}
+    - port: {{ . }}
+      protocol: UDP
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+{{- end -}}
 {{- define "tote.apiServerRule" -}}
 {{- with .Values.networkPolicy.apiServer.ports -}}
 - ports:
@@ -50,4 +54,15 @@ labels:
   from:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+{{/* Who makes and removes certificates: out to the API server, and nobody in. */}}
+{{- define "tote.certsPolicySpec" -}}
+podSelector:
+  matchLabels:
+    {{- include "tote.selectorLabels" (dict "root" . "component" "certs") | nindent 4 }}
+policyTypes: [Ingress, Egress]
+ingress: []
+egress:
+  {{- include "tote.dnsRule" . | nindent 2 }}
+  {{- include "tote.apiServerRule" . | nindent 2 }}
 {{- end -}}

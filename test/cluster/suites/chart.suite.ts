@@ -117,6 +117,7 @@ describe("the chart on a real API server", () => {
         )
       ).trim();
     assert.equal(await may("get", "secrets/tote-tls-ca"), "yes");
+    assert.equal(await may("delete", "secrets/tote-tls-ca"), "no");
     assert.equal(await may("get", "secrets/other"), "no");
     assert.equal(await may("list", "secrets"), "no");
     assert.equal(await may("get", "secrets/tote-tls-ca", "--subresource=x"), "no");
