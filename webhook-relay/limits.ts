@@ -64,6 +64,9 @@ export const HEALTH_WRITE_INTERVAL_MS = 10_000;
 /** Pause after the store failed. */
 export const STORE_RETRY_MS = 1_000;
 
+/** At the end, how long what was told to end may take to do so and to be written down. */
+export const UNWRITTEN_GRACE_MS = 3_000;
+
 /** How often the store is cleaned up. */
 export const HOUSEKEEPING_INTERVAL_MS = 60_000;
 /** Events or deliveries that one transaction of the clean-up touches. */

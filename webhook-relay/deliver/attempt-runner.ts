@@ -71,6 +71,13 @@ export class AttemptRunner {
   }
 }
 
+/** An attempt that cannot begin: what it would send cannot be read. The receiver is not to blame. */
+export function unreadable(error: Error): FinishedAttempt {
+  const message = `the relay could not read what to send: ${describeError(error)}`;
+  const outcome = { kind: "retry", reason: "defect", message, costsAttempt: true, trips: false } as const;
+  return { outcome, durationMs: 0, isInterrupted: false };
+}
+
 async function deliver(sink: Sink, batch: Batch, attempt: Attempt, signal: AbortSignal): Promise<Outcome> {
   try {
     return await sink.deliver(batch, attempt, signal);

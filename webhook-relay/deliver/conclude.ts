@@ -2,7 +2,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { ERROR_MAX_CHARS, EXCERPT_MAX_CHARS, STORE_RETRY_MS } from "../limits.ts";
 import type { RelayMetrics } from "../metrics.ts";
-import type { Batch, Outcome } from "../sinks/sink.ts";
+import type { Outcome } from "../sinks/sink.ts";
 import type { AttemptEnd } from "../store/end-attempt.ts";
 import { StoreError } from "../store/database.ts";
 import type { Lease } from "../store/lease-deliveries.ts";
@@ -16,7 +16,8 @@ import type { LaneHealth } from "./lane-health.ts";
 /** What an attempt was about. */
 export interface ConcludeContext {
   readonly lease: Lease;
-  readonly batch: Batch;
+  /** of its earliest event, milliseconds since 1970; undefined when that could not be read */
+  readonly firstTime: number | undefined;
   /** milliseconds since 1970 */
   readonly startedAt: number;
   readonly policy: RetryPolicy;
@@ -31,6 +32,8 @@ export interface ConcludeOptions {
   readonly metrics: RelayMetrics;
   readonly logger: Logger;
   readonly redact: (text: string) => string;
+  /** what cannot be written when it fires is left to the next relay, which makes the attempt anew */
+  readonly giveUp: AbortSignal;
 }
 
 /** Draws the conclusions of an attempt, for the delivery and for its subscription, and writes them in one transaction. */
@@ -41,7 +44,7 @@ export async function concludeAttempt(
   options: ConcludeOptions,
 ): Promise<void> {
   const { store, clock, metrics, logger } = options;
-  const { lease, batch } = context;
+  const { lease, firstTime } = context;
   const wasDown = isDown(health);
   if (!finished.isInterrupted) judge(finished.outcome, health, options);
   const written = health.toWrite();
@@ -60,7 +63,7 @@ export async function concludeAttempt(
     durationMs: finished.durationMs,
   });
   if (end.state !== "pending") {
-    const latencyMs = clock.now() - Date.parse(batch.firstTime);
+    const latencyMs = clock.now() - (firstTime ?? lease.ageFrom);
     metrics.ended(lease.subscription, {
       state: end.state,
       reason: end.reason,
@@ -133,21 +136,21 @@ function giveBack({ spent, rejections }: Lease, now: number): Decision {
   return { state: "pending", dueAt: now, spent, rejections, reason: "interrupted", message };
 }
 
-/** Writes the end of an attempt, again and again while the store cannot: forgetting it would repeat the delivery. */
+/**
+ * Writes the end of an attempt, again and again while the store cannot: forgetting it would repeat the delivery.
+ * @throws the store's error when it is closed, or it is time to give up
+ */
 async function persist(end: AttemptEnd, options: ConcludeOptions): Promise<"recorded" | "stale"> {
-  const { store, clock, logger } = options;
+  const { store, clock, logger, giveUp } = options;
   for (let failures = 0; ; failures += 1) {
     try {
       return await store.endAttempt(end);
     } catch (error) {
-      if (error instanceof StoreError && error.kind === "closed") throw error;
+      if (giveUp.aborted || (error instanceof StoreError && error.kind === "closed")) throw error;
       if (failures === 0) {
         logger.error("the end of an attempt cannot be written, it is tried again until it can", { error });
       }
-      await clock.sleep(STORE_RETRY_MS, NEVER);
+      await clock.sleep(STORE_RETRY_MS, giveUp).catch(() => undefined);
     }
   }
 }
-
-/** The store says when there is no more use in trying. */
-const NEVER = new AbortController().signal;

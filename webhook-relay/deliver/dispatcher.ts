@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { RelayEvent } from "../event/event.ts";
+import { UNWRITTEN_GRACE_MS } from "../limits.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { PlannedDelivery } from "../store/accept-events.ts";
 import type { RelayStore } from "../store/store.ts";
@@ -34,6 +35,7 @@ interface RunningLane {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #runner: AttemptRunner;
+  readonly #giveUp = new AbortController();
   #lanes: ReadonlyMap<string, RunningLane> = new Map();
   /** lanes of subscriptions that are gone, until their last attempt has ended */
   readonly #leaving = new Set<Promise<void>>();
@@ -100,31 +102,45 @@ export class Dispatcher {
     for (const name of names) this.#lanes.get(name)?.lane.wake();
   }
 
-  /** Takes nothing new and waits for what is under way; what is not done in time is told to end and given back. */
+  /**
+   * Takes nothing new and waits for what is under way; what is not done in time is told to end and given back. What cannot
+   * be written even then is given up, so that a full disk does not keep the process.
+   */
   async stop(graceMs: number): Promise<void> {
+    const { logger } = this.#options;
     this.#isStopped = true;
     const running = [...this.#lanes.values()];
     for (const { stop } of running) stop.abort();
     const ended = Promise.all([...running.map((lane) => lane.ended), ...this.#leaving]);
-    const timer = new AbortController();
-    const inTime = await Promise.race([
-      ended.then(() => true),
-      this.#options.clock.sleep(graceMs, timer.signal).then(
-        () => false,
-        () => true,
-      ),
-    ]);
-    timer.abort();
-    if (inTime) return;
-    this.#options.logger.warn("attempts are still under way, they are told to end and will be made again");
+    if (await this.#endsWithin(graceMs, ended)) return;
+    logger.warn("attempts are still under way, they are told to end and will be made again");
     this.#runner.stop();
+    if (await this.#endsWithin(UNWRITTEN_GRACE_MS, ended)) return;
+    logger.error("ends of attempts cannot be written, they are given up: the next relay makes them again");
+    this.#giveUp.abort();
     await ended;
+  }
+
+  async #endsWithin(milliseconds: number, ended: Promise<unknown>): Promise<boolean> {
+    const timer = new AbortController();
+    const over = this.#options.clock.sleep(milliseconds, timer.signal).then(
+      () => false,
+      () => true,
+    );
+    const inTime = await Promise.race([ended.then(() => true), over]);
+    timer.abort();
+    return inTime;
   }
 
   #start(resolved: ResolvedSubscription): RunningLane {
     const { name } = resolved.subscription;
     const logger = this.#options.logger.child("lane", { subscription: name });
-    const lane = new Lane(resolved, { ...this.#options, runner: this.#runner, logger });
+    const lane = new Lane(resolved, {
+      ...this.#options,
+      runner: this.#runner,
+      giveUp: this.#giveUp.signal,
+      logger,
+    });
     const stop = new AbortController();
     const ended = lane.run(stop.signal).catch((error: unknown) => {
       logger.error("a lane ended by a mistake of the relay, its deliveries wait for a restart", { error });

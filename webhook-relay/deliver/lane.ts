@@ -1,17 +1,12 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import {
-  ATTEMPT_MARGIN_MS,
-  LANE_AHEAD,
-  LANE_IDLE_MS,
-  LANE_UNWRITTEN_MAX,
-  STORE_RETRY_MS,
-} from "../limits.ts";
+import { LANE_AHEAD, LANE_IDLE_MS, LANE_UNWRITTEN_MAX, STORE_RETRY_MS } from "../limits.ts";
 import type { RelayMetrics } from "../metrics.ts";
+import type { Batch } from "../sinks/sink.ts";
 import type { Lease } from "../store/lease-deliveries.ts";
 import type { RelayStore } from "../store/store.ts";
 import type { ResolvedSubscription } from "../subscriptions/subscription.ts";
-import type { AttemptRunner } from "./attempt-runner.ts";
+import { unreadable, type AttemptRunner } from "./attempt-runner.ts";
 import { Bell } from "./bell.ts";
 import { afterEnable, afterProbeStart, gateOf } from "./breaker.ts";
 import { concludeAttempt } from "./conclude.ts";
@@ -31,6 +26,8 @@ export interface LaneOptions {
   readonly logger: Logger;
   /** keeps secrets out of what is stored */
   readonly redact: (text: string) => string;
+  /** see `ConcludeOptions` */
+  readonly giveUp: AbortSignal;
 }
 
 /** Delivers what waits for one subscription. Lanes share nothing, so that none slows another. */
@@ -102,7 +99,7 @@ export class Lane {
   async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
-        const waitMs = await this.#fill(signal);
+        const waitMs = await this.#tryToFill(signal);
         await this.#bell.wait(Math.min(waitMs, LANE_IDLE_MS), signal);
       }
     } catch (error) {
@@ -111,6 +108,22 @@ export class Lane {
       await this.#giveBack();
       await Promise.all(this.#underWay);
       await this.#sinks.retire();
+    }
+  }
+
+  /** {@link #fill}, also when the store cannot be read or written for a while. */
+  async #tryToFill(signal: AbortSignal): Promise<number> {
+    try {
+      const waitMs = await this.#fill(signal);
+      this.#storeProblem = "";
+      return waitMs;
+    } catch (error) {
+      const problem = String(error);
+      if (problem !== this.#storeProblem) {
+        this.#options.logger.error("cannot take deliveries from the store, it is tried again", { error });
+      }
+      this.#storeProblem = problem;
+      return STORE_RETRY_MS;
     }
   }
 
@@ -134,7 +147,6 @@ export class Lane {
       const allowed = this.#bucket?.take(free, clock.monotonic()) ?? free;
       if (allowed === 0) return this.#bucket?.waitMs(clock.monotonic()) ?? LANE_IDLE_MS;
       const leases = await this.#lease(isProbe ? allowed : allowed + this.#lookAhead(), isProbe);
-      if (leases === undefined) return STORE_RETRY_MS;
       this.#bucket?.giveBack(allowed - leases.length);
       if (leases.length === 0) return this.#untilNext();
       if (isProbe) this.#health.set(afterProbeStart(this.#health.current));
@@ -144,29 +156,15 @@ export class Lane {
     return LANE_IDLE_MS;
   }
 
-  async #lease(limit: number, isProbe: boolean): Promise<readonly Lease[] | undefined> {
-    const { store, clock, logger } = this.#options;
-    const { folding, timeoutMs } = this.#sinks.sink;
+  async #lease(limit: number, isProbe: boolean): Promise<readonly Lease[]> {
+    const { store, clock } = this.#options;
+    const { folding } = this.#sinks.sink;
     const lease = (): Promise<readonly Lease[]> =>
-      store.lease({
-        subscription: this.#name,
-        limit,
-        folding,
-        now: clock.now(),
-        leaseMs: timeoutMs + ATTEMPT_MARGIN_MS,
-      });
-    try {
-      const due = await lease();
-      // a receiver that was down is looked after, even when nothing is due for hours
-      const isEarly = due.length === 0 && isProbe && (await store.hastenOne(this.#name, clock.now()));
-      this.#storeProblem = "";
-      return isEarly ? await lease() : due;
-    } catch (error) {
-      const problem = String(error);
-      if (problem !== this.#storeProblem) logger.error("cannot take deliveries from the store", { error });
-      this.#storeProblem = problem;
-      return undefined;
-    }
+      store.lease({ subscription: this.#name, limit, folding, now: clock.now() });
+    const due = await lease();
+    // a receiver that was down is looked after, even when nothing is due for hours
+    const isEarly = due.length === 0 && isProbe && (await store.hastenOne(this.#name, clock.now()));
+    return isEarly ? await lease() : due;
   }
 
   /** Leases to take beyond what can begin now: none where what is due may change until then. */
@@ -205,7 +203,7 @@ export class Lane {
   }
 
   async #attempt(lease: Lease): Promise<void> {
-    const { store, clock, runner } = this.#options;
+    const { clock, runner } = this.#options;
     const holder = this.#sinks;
     holder.begin();
     this.#sending += 1;
@@ -217,24 +215,37 @@ export class Lane {
     };
     try {
       const startedAt = clock.now();
-      const batch = store.batch(lease, holder.sink.folding.load);
-      const finished = await runner.run(holder.sink, batch, {
+      const batch = this.#read(lease, holder.sink.folding.load);
+      const attempt = {
         number: lease.attempts + 1,
         startedAt,
         isReplay: lease.isReplay,
         mayHaveArrived: lease.mayHaveArrived,
-      });
-      const context = { lease, batch, startedAt, policy: this.#resolved.subscription.retry };
+      };
+      const finished =
+        batch instanceof Error ? unreadable(batch) : await runner.run(holder.sink, batch, attempt);
+      const firstTime = batch instanceof Error ? undefined : Date.parse(batch.firstTime);
+      const context = { lease, firstTime, startedAt, policy: this.#resolved.subscription.retry };
       const conclusion = concludeAttempt(finished, context, this.#health, this.#options);
       // the outcome counts from here on, whether it is on disk or not
       sent();
       await conclusion;
     } catch (error) {
-      // the store could not be read, or is gone: the lease is given back at the next start
+      // the store is gone or the time is over: the delivery is given back at the next start
       this.#options.logger.error("an attempt was not concluded", { delivery: lease.deliveryId, error });
     } finally {
       sent();
       await holder.end();
+    }
+  }
+
+  /** What the lease is about, or why it cannot be read. */
+  #read(lease: Lease, load: number): Batch | Error {
+    try {
+      return this.#options.store.batch(lease, load);
+    } catch (error) {
+      this.#options.logger.error("a delivery cannot be read", { delivery: lease.deliveryId, error });
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 

@@ -10,11 +10,12 @@ export interface LeaseRequest {
   readonly folding: Folding;
   /** milliseconds since 1970 */
   readonly now: number;
-  /** how long the attempt can take, in milliseconds */
-  readonly leaseMs: number;
 }
 
-/** The right to make one attempt at a delivery; whoever holds it may end it, as long as the fence is the same. */
+/**
+ * The right to make one attempt at a delivery; whoever holds it may end it, as long as the fence is the same. It has no end
+ * of its own: no other process can have the store, and the next one gives back whatever this one held.
+ */
 export interface Lease {
   readonly deliveryId: number;
   readonly eventSeq: number;
@@ -37,10 +38,9 @@ export interface Lease {
 
 /** Takes what is due, oldest first, and folds what belongs together. Inside a transaction. */
 export function leaseDeliveries(statements: Statements, request: LeaseRequest): readonly Lease[] {
-  const { subscription, limit, folding, now, leaseMs } = request;
-  const until = now + leaseMs;
+  const { subscription, limit, folding, now } = request;
   if (folding.max <= 1) {
-    const rows = statements.leaseSingles.all(until, subscription, now, limit);
+    const rows = statements.leaseSingles.all(subscription, now, limit);
     return rows.map((row) => readLease(row, subscription)).toSorted((a, b) => a.deliveryId - b.deliveryId);
   }
   const leases: Lease[] = [];
@@ -53,7 +53,7 @@ export function leaseDeliveries(statements: Statements, request: LeaseRequest): 
     seen.add(int(row, "id"));
     const lead = fold(statements, row, request);
     if (lead === undefined) continue;
-    const leased = statements.lease.get({ id: lead.id, until, overflow: lead.isOverflow ? 1 : 0 });
+    const leased = statements.lease.get({ id: lead.id, overflow: lead.isOverflow ? 1 : 0 });
     if (leased === undefined) continue;
     const lease = readLease(leased, subscription);
     if (lease.groupKey !== undefined) {

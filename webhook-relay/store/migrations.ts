@@ -5,6 +5,8 @@ import { int, onlyRow, StoreError } from "./database.ts";
 /**
  * What brings a database from one `user_version` to the next, in order. Never change one that was released: add another.
  *
+ * `deliveries.lease_until` is not used any more; taking it away would write the whole table anew.
+ *
  * Times are milliseconds since 1970. A delivery that has a `lead_id` is part of the message of that delivery. The
  * partial indexes hold only what is not done, so that they stay small however much history is kept.
  */

@@ -67,20 +67,20 @@ const SQL = {
     WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? AND ${IS_NEW_GROUP} ORDER BY due_at, id LIMIT ?`,
   adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id IN (SELECT value FROM json_each(?))",
   fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id IN (SELECT value FROM json_each(?))",
-  lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = :until,
+  lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1,
       is_overflow = max(is_overflow, :overflow,
         coalesce((SELECT max(is_overflow) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
       total = 1 + (SELECT count(*) FROM deliveries AS member WHERE member.lead_id = deliveries.id)
     WHERE id = :id AND state = 'pending'
     RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
       may_have_arrived`,
-  leaseSingles: `UPDATE deliveries SET state = 'delivering', fence = fence + 1, lease_until = ? WHERE id IN
+  leaseSingles: `UPDATE deliveries SET state = 'delivering', fence = fence + 1 WHERE id IN
     (SELECT id FROM deliveries WHERE state = 'pending' AND subscription = ? AND due_at <= ?
       ORDER BY due_at, id LIMIT ?)
     RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,
       may_have_arrived`,
 
-  unlease: `UPDATE deliveries SET state = 'pending', lease_until = NULL
+  unlease: `UPDATE deliveries SET state = 'pending'
     WHERE id = ? AND fence = ? AND state = 'delivering'`,
 
   // what a lease is about
@@ -95,7 +95,7 @@ const SQL = {
 
   // ends of attempts
   endLease: `UPDATE deliveries SET state = :state, due_at = :due, ended_at = :ended, attempts = attempts + 1,
-      spent = :spent, rejections = :rejections, lease_until = NULL, may_have_arrived = :arrived,
+      spent = :spent, rejections = :rejections, may_have_arrived = :arrived,
       reason = :reason, message = :message
     WHERE id = :id AND fence = :fence AND state = 'delivering'
     RETURNING attempts, total`,
@@ -106,7 +106,7 @@ const SQL = {
     VALUES (:id, :number, :started, :duration, :outcome, :reason, :message, :status, :excerpt, :retryAfter)`,
   underWay: "SELECT id, attempts FROM deliveries WHERE state <> 'delivered' AND state = 'delivering'",
   giveBack: `UPDATE deliveries SET state = 'pending', due_at = :now, fence = fence + 1, attempts = attempts + 1,
-      lease_until = NULL, may_have_arrived = 1, reason = 'interrupted', message = :message
+      may_have_arrived = 1, reason = 'interrupted', message = :message
     WHERE id = :id`,
   hasten: `UPDATE deliveries SET due_at = :now
     WHERE state = 'pending' AND subscription = :subscription AND due_at > :now AND attempts > 0`,

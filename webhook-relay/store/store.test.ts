@@ -79,7 +79,7 @@ test("an accepted event is leased once per subscription, and not again", async (
   const [accepted] = await store.accept([received("a", ["one", "two"])], 1000);
   assert.equal(accepted?.result, "accepted");
   assert.equal(accepted.deliveryIds.length, 2);
-  const request = { subscription: "one", limit: 4, folding: SINGLE, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 4, folding: SINGLE, now: 1000 };
   const [lease, ...others] = await store.lease(request);
   assert.ok(lease);
   assert.deepEqual(others, []);
@@ -108,7 +108,7 @@ test("the first body of an id wins, and a differing one is told apart", async (t
 test("whoever holds an old fence changes nothing", async (t) => {
   const store = open(t);
   await store.accept([received("a", ["one"])], 1000);
-  const request = { subscription: "one", limit: 1, folding: SINGLE, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 1, folding: SINGLE, now: 1000 };
   const [first] = await store.lease(request);
   assert.ok(first);
   await store.endAttempt(endOf(first, "pending", { dueAt: 1000 }));
@@ -125,7 +125,7 @@ test("the first of a group goes at once, and what follows in its window goes as 
   const group = { key: "storm", intervalMs: 60_000 };
   await store.accept([received("a", ["one"], group)], 1000);
   const folding: Folding = { max: 100, load: 3, grows: false, overflowAfter: undefined };
-  const request = { subscription: "one", limit: 4, folding, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 4, folding, now: 1000 };
   const [first] = await store.lease(request);
   assert.ok(first);
   assert.equal(first.total, 1);
@@ -160,7 +160,7 @@ test("a growing group takes up what came since its last attempt, and one batch o
   const store = open(t);
   const group = { key: "incident", intervalMs: 0 };
   const folding: Folding = { max: 100, load: 50, grows: true, overflowAfter: undefined };
-  const request = { subscription: "one", limit: 4, folding, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 4, folding, now: 1000 };
   await store.accept([received("a", ["one"], group)], 1000);
   const [first] = await store.lease(request);
   assert.ok(first);
@@ -184,7 +184,7 @@ test("too much that is due goes as one batch, whatever its groups", async (t) =>
     received(`e${at}`, ["one"], { key: `incident-${at}`, intervalMs: 0 }),
   );
   await store.accept(events, 1000);
-  const leases = await store.lease({ subscription: "one", limit: 1, folding, now: 1000, leaseMs: 100 });
+  const leases = await store.lease({ subscription: "one", limit: 1, folding, now: 1000 });
   assert.equal(leases.length, 1);
   assert.equal(leases[0]?.total, 20);
   assert.equal(leases[0].isOverflow, true);
@@ -193,7 +193,7 @@ test("too much that is due goes as one batch, whatever its groups", async (t) =>
 test("too much of one group is not too much, and a group of which something is remembered goes by itself", async (t) => {
   const store = open(t);
   const folding: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };
-  const request = { subscription: "one", limit: 1, folding, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 1, folding, now: 1000 };
   const of = (incident: string, count: number, prefix = incident): readonly NewEvent[] =>
     Array.from({ length: count }, (_, at) =>
       received(`${prefix}-${at}`, ["one"], { key: incident, intervalMs: 0 }),
@@ -235,7 +235,7 @@ test("what was under way when the relay ended is sent again and says so", async 
   };
   const first = openStore(options);
   await first.store.accept([received("a", ["one"])], 1000);
-  await first.store.lease({ subscription: "one", limit: 1, folding: SINGLE, now: 1000, leaseMs: 60_000 });
+  await first.store.lease({ subscription: "one", limit: 1, folding: SINGLE, now: 1000 });
   first.store.close();
   const second = openStore(options);
   t.after(() => {
@@ -243,7 +243,7 @@ test("what was under way when the relay ended is sent again and says so", async 
     rmSync(folder, { recursive: true });
   });
   assert.equal(second.interrupted, 1);
-  const request = { subscription: "one", limit: 1, folding: SINGLE, now: 3000, leaseMs: 60_000 };
+  const request = { subscription: "one", limit: 1, folding: SINGLE, now: 3000 };
   const [lease] = await second.store.lease(request);
   assert.equal(lease?.mayHaveArrived, true);
   assert.equal(lease.spent, 0);
@@ -253,7 +253,7 @@ test("what was under way when the relay ended is sent again and says so", async 
 test("a replay sends each delivery of its filter once, a message of several as a whole", async (t) => {
   const store = open(t);
   const folding: Folding = { max: 100, load: 3, grows: false, overflowAfter: undefined };
-  const request = { subscription: "one", limit: 10, folding, now: 1000, leaseMs: 100 };
+  const request = { subscription: "one", limit: 10, folding, now: 1000 };
   const window = { key: "storm", intervalMs: 0 };
   await store.accept([received("a", ["one"], window), received("b", ["one"], window)], 1000);
   await store.accept([received("c", ["one"]), received("d", ["two"])], 1000);
@@ -287,7 +287,7 @@ test("retention deletes what is done and old, keeps the rest, and still knows th
     ["one", "delivered"],
     ["three", "dead"],
   ] as const) {
-    const request = { subscription, limit: 1, folding: SINGLE, now: 1000, leaseMs: 100 };
+    const request = { subscription, limit: 1, folding: SINGLE, now: 1000 };
     for (const lease of await store.lease(request)) await store.endAttempt(endOf(lease, state));
   }
   const step = { before: 5000, deadBefore: 1500, after: 0, max: 100, now: 5000 };
