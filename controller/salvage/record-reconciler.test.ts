@@ -53,6 +53,45 @@ test("a workload that opts out in the middle stops its transfer, one that never 
   assert.deepEqual([phase, reason], ["Refused", "WorkloadNotOptedIn"]);
 });
 
+test("a transfer that another controller began is cancelled in this term's name before its record ends", async (t) => {
+  const { show, record, step, driver, server } = await setUp(t);
+  const running = await record(detected, planned, started);
+  show({ ...FAILING, annotations: { [ANNOTATIONS.autoSalvage]: "false" } });
+  const writesBefore = server.requests.length;
+  let written = 0;
+  driver.onCancel = () => {
+    written = server.requests.slice(writesBefore).filter(({ verb }) => verb === "update").length;
+  };
+  assert.equal((await step(running)).reason, "OptedOut");
+  assert.deepEqual(driver.cancelled, [DIGEST]);
+  assert.equal(driver.cancels[0]?.epoch, 7);
+  assert.equal(driver.cancels[0]?.targetNode, "node-b");
+  assert.equal(written, 0, "the record ended before the import did");
+});
+
+test("an agent that cannot be asked to cancel does not keep the record open", async (t) => {
+  const { show, record, step, driver } = await setUp(t);
+  const running = await record(detected, planned, started);
+  show({ ...FAILING, annotations: { [ANNOTATIONS.autoSalvage]: "false" } });
+  driver.onCancel = () => {
+    throw new Error("node node-b has no ready agent");
+  };
+  assert.equal((await step(running)).reason, "OptedOut");
+});
+
+test("an import that another record waits for, too, is not cancelled", async (t) => {
+  const { show, record, follow, step, driver, questions } = await setUp(t);
+  questions.have(["node-a"]);
+  show(FAILING);
+  const waiting = await record(detected, planned);
+  await follow(waiting);
+  assert.equal(driver.imports.length, 1);
+  const gone = await record({ ...detected, pods: [{ name: "web-2", uid: "uid-web-2" }] }, planned, started);
+  show({ ...FAILING, annotations: { [ANNOTATIONS.autoSalvage]: "false" } });
+  assert.equal((await step(gone)).reason, "OptedOut");
+  assert.deepEqual(driver.cancelled, []);
+});
+
 test("a plan that the API server takes for invalid ends the record, and is not tried again", async (t) => {
   const { show, record, reconcile, questions, server, book } = await setUp(t);
   show(FAILING);

@@ -137,10 +137,16 @@ export class RecordReconciler {
     message: string,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { transfers, keeper } = this.#options;
+    const { transfers, keeper, starter } = this.#options;
     const key = keyOf(record.metadata);
-    if (transfers.isRunning(key)) transfers.stop(key, reason, message);
-    else await keeper.change(record, { type: "failed", reason, message }, signal);
+    if (transfers.isRunning(key)) {
+      transfers.stop(key, reason, message);
+      return { kind: "done" };
+    }
+    const { phase, plan } = record.status;
+    // an agent goes on for a while without the controller that asked it
+    if (phase === "Transferring" && plan !== undefined) await starter.cancelLeft(key, plan, signal);
+    await keeper.change(record, { type: "failed", reason, message }, signal);
     return { kind: "done" };
   }
 

@@ -1,4 +1,5 @@
 import { isDigest } from "../../lib/digest.ts";
+import type { ImportTask } from "../agents/import-driver.ts";
 import type { Priority } from "../kube/ready-keys.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { Outcome } from "../kube/workers.ts";
@@ -37,7 +38,7 @@ export class TransferStarter {
     priority: Priority,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { finder, keeper, slots, transfers, epoch } = this.#options;
+    const { finder, keeper, slots, transfers } = this.#options;
     const key = keyOf(record.metadata);
     const pause = transfers.pauseOf(key);
     if (pause > 0) return { kind: "again", afterMs: pause };
@@ -75,13 +76,8 @@ export class TransferStarter {
     const slot = slots.take(key, plan.targetNode, sources);
     try {
       const started = await keeper.change(record, { type: "started", sources }, signal);
-      const blobs = blobsOf(found, sources);
-      const { digest, names, targetNode, maxBytes } = plan;
-      transfers.start(
-        started,
-        { digest, names, targetNode, sources, blobs, maxBytes, record: key, epoch },
-        slot,
-      );
+      const task = { ...this.#task(key, plan), sources, blobs: blobsOf(found, sources) };
+      transfers.start(started, task, slot);
     } catch (error) {
       slot.release();
       throw error;
@@ -89,9 +85,28 @@ export class TransferStarter {
     return { kind: "again", afterMs: 10_000 };
   }
 
+  /** Has the import of a plan stopped that may run without this process. Never rejects but for the signal. */
+  async cancelLeft(key: string, plan: SalvagePlan, signal: AbortSignal): Promise<void> {
+    await this.#options.transfers.cancelLeft(this.#task(key, plan), signal);
+  }
+
   /** A record has been looked at: if it had been offered a place and did not take it, another may. */
   settled(key: string): void {
     this.#options.slots.settled(key);
+  }
+
+  /** The import that a plan asks for, but for the blobs of its sources. */
+  #task(key: string, { digest, names, targetNode, sources, maxBytes }: SalvagePlan): ImportTask {
+    return {
+      digest,
+      names,
+      targetNode,
+      sources,
+      blobs: [],
+      maxBytes,
+      record: key,
+      epoch: this.#options.epoch,
+    };
   }
 
   #choose(key: string, found: FoundImage): SourceChoice {

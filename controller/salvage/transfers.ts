@@ -104,6 +104,18 @@ export class Transfers {
     running.abort.abort(new Error(message));
   }
 
+  /**
+   * Has the agent stop an import that runs there without this process: one that a controller before it has begun, or that
+   * an attempt has lost sight of. Never rejects but for the signal.
+   */
+  async cancelLeft(task: ImportTask, signal: AbortSignal): Promise<void> {
+    // another record waits for the same
+    const isShared = [...this.#running.values()].some(
+      ({ task: other }) => other.digest === task.digest && other.targetNode === task.targetNode,
+    );
+    if (!isShared) await this.#cancel(task, signal);
+  }
+
   /** Forgets a record that has ended. */
   forget(key: string): void {
     this.#attempts.delete(key);
@@ -146,14 +158,10 @@ export class Transfers {
   }
 
   async #failed(record: SalvageRecord, { task, stopped }: Running, error: unknown): Promise<void> {
-    const { driver, keeper, logger, signal, random, monotonic } = this.#options;
+    const { keeper, logger, signal, random, monotonic } = this.#options;
     const key = keyOf(record.metadata);
     if (stopped !== undefined) {
-      try {
-        await driver.cancel(task, signal);
-      } catch (failure) {
-        logger.warn("import not cancelled, the agent ends it by itself", { record: key, error: failure });
-      }
+      await this.#cancel(task, signal);
       await keeper.change(record, { type: "failed", ...stopped }, signal);
       return;
     }
@@ -179,6 +187,16 @@ export class Transfers {
     logger.warn("transfer failed, it will be tried again", { record: key, pauseMs: pause, error });
     attempts.notBefore = monotonic() + pause;
     await keeper.change(record, { type: "retry", message }, signal);
+  }
+
+  async #cancel(task: ImportTask, signal: AbortSignal): Promise<void> {
+    const { driver, logger } = this.#options;
+    try {
+      await driver.cancel(task, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn("import not cancelled, the agent ends it by itself", { record: task.record, error });
+    }
   }
 
   /** Writes progress now and then, never two at once; what comes meanwhile is left out. */

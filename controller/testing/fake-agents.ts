@@ -71,6 +71,10 @@ export class FakeDriver implements ImportDriver {
   readonly imports: FakeImport[] = [];
   /** digests of imports that were cancelled */
   readonly cancelled: string[] = [];
+  /** the same with all that was said */
+  readonly cancels: ImportTask[] = [];
+  /** called for each; what it throws is what the agent answers */
+  onCancel: () => void = () => undefined;
   /** "node name digest" of names that were removed */
   readonly removed: string[] = [];
 
@@ -87,9 +91,11 @@ export class FakeDriver implements ImportDriver {
     return promise;
   }
 
-  cancel({ digest }: ImportTask): Promise<boolean> {
-    this.cancelled.push(digest);
-    return Promise.resolve(true);
+  async cancel(task: ImportTask): Promise<boolean> {
+    this.cancelled.push(task.digest);
+    this.cancels.push(task);
+    this.onCancel();
+    return await Promise.resolve(true);
   }
 
   removeName(node: string, name: string, digest: string): Promise<boolean> {

@@ -109,6 +109,21 @@ test("when the namespace opts out in the middle it stops", async (t) => {
   assert.equal(cancels(rig, "b"), 1);
 });
 
+test("when the namespace opts out while no controller runs, the next one cancels the import that goes on", async (t) => {
+  const rig = await startSimulatedRig(t);
+  const { image, release } = await halfway(rig, "a");
+  await rig.controller.stop();
+  rig.createNamespace("shop", {});
+  assert.equal(rig.fleet.running.length, 1, "the agent goes on by itself");
+  await rig.startController();
+  const status = await rig.waitForEnd("shop");
+  assert.deepEqual([status.phase, status.reason], ["Failed", "OptedOut"]);
+  assert.equal(cancels(rig, "b"), 1);
+  release();
+  assert.equal(rig.fleet.running.length, 0);
+  assert.equal(rig.fleet.agent("b").find(image.digest), undefined);
+});
+
 test("when the record is deleted in the middle its import is cancelled, and the pod that still waits gets another", async (t) => {
   const rig = await startSimulatedRig(t);
   const { release } = await halfway(rig, "a");

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { EVENTS, PODS } from "../../controller/kube/resources.ts";
+import { EVENTS, NAMESPACES, PODS } from "../../controller/kube/resources.ts";
 import type { SalvageRecord } from "../../controller/objects/salvage-record.ts";
 import { asObject } from "../../controller/objects/json.ts";
 import { bytesSent } from "../harness/agent-metrics.ts";
 import type { FaultRule } from "../harness/apiserver/faults.ts";
+import { imageStatus } from "../harness/cri.ts";
 import { loadImage } from "../harness/load-image.ts";
+import { stateOf } from "../harness/node-state.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import { waitFor } from "../harness/wait.ts";
 import { SERVICE_ACCOUNT } from "./cluster.ts";
@@ -105,6 +107,41 @@ describe("a controller that is killed leaves nothing that the next one cannot fi
       const [record] = await control.records("no-nudge");
       return record?.status.phase === "Completed" && refusedTimes(match) > 0;
     });
+  });
+
+  test("in the middle of a transfer that nobody wants by the time the next one starts", async () => {
+    const { rig } = control;
+    // it takes longer than a controller to start
+    const { image, name } = await uniqueImage("unwanted", {
+      layers: Array.from({ length: 10 }, () => 3_000_000),
+    });
+    await loadImage(rig.node("a").containerd, image, { names: [name] });
+    const earlier = await bytesSent(rig.node("a").agent);
+    await control.createNamespace("unwanted");
+    await control.createDeploymentPod({ name: "web", namespace: "unwanted", node: "b", image: name });
+    await waitFor("bytes", async () => (await bytesSent(rig.node("a").agent)) - earlier > 500_000);
+    await control.controller.kill();
+    const annotations = { "tote.dev/allow": null };
+    await control.api.patch(
+      NAMESPACES,
+      { name: "unwanted" },
+      { metadata: { annotations } },
+      { signal: new AbortController().signal },
+    );
+    await control.startController(ALONE);
+    const { status } = await control.waitForRecord(
+      "unwanted",
+      "has ended",
+      (record) => record.status.completedAt !== undefined,
+    );
+    assert.deepEqual([status.phase, status.reason], ["Failed", "OptedOut"]);
+    const sent = (await bytesSent(rig.node("a").agent)) - earlier;
+    assert.ok(sent < 30_000_000, "the transfer was over before there was anything to cancel");
+    await waitFor("the node to have nothing left of it", async () => {
+      const { leases, ingests } = await stateOf(rig.node("b"));
+      return leases.length === 0 && ingests.length === 0;
+    });
+    assert.equal(await imageStatus(rig.node("b").containerd, name), undefined);
   });
 
   test("what the relay did not take reaches it later, also after the pod and the controller have gone", async () => {
