@@ -1,4 +1,5 @@
 import { REDACTED, redactText } from "../lib/redact.ts";
+import { splitCredentials } from "./net/url-credentials.ts";
 
 /** Shorter texts are not looked for: they would turn up everywhere. */
 const MIN_SECRET_LENGTH = 6;
@@ -46,13 +47,21 @@ export function describeUrl(url: string): string {
   return `${parsed.protocol}//${parsed.host}${hidden}`;
 }
 
-/** The parts of a URL that are secrets: credentials, path with query, and each long part of them. */
+/** The parts of a URL that are secrets: credentials in each form, path with query, and each long part of them. */
 export function secretsOfUrl(url: string): readonly string[] {
   if (!URL.canParse(url)) return [url];
   const { username, password, pathname, search, hash } = new URL(url);
   const segments = pathname.split("/").filter((segment) => segment.length >= MIN_SEGMENT_LENGTH);
   const values = [...new URLSearchParams(search).values()];
-  return [`${pathname}${search}${hash}`, search, username, password, ...segments, ...values].filter(
+  const split = splitCredentials(url);
+  const credentials = [
+    username,
+    password,
+    split.username,
+    split.password,
+    split.authorization.replace("Basic ", ""),
+  ];
+  return [`${pathname}${search}${hash}`, search, ...credentials, ...segments, ...values].filter(
     (part) => part !== "/" && part !== "",
   );
 }

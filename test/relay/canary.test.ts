@@ -36,16 +36,18 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
   const relay = await startRelayProcess({
     cleanup,
     config: `subscriptions:
-  - {name: echo, type: webhook, urlFile: url, secretFiles: [key, old-key], headersFile: headers, ${retry}}
+  - {name: echo, type: webhook, urlFile: bare-url, secretFiles: [key, old-key], headersFile: headers, ${retry}}
   - {name: dns, type: webhook, urlFile: bad-url, secretFiles: key, ${retry}}
   - {name: refused, type: webhook, urlFile: refused-url, secretFiles: key, timeout: 1s}
   - {name: proxied, type: webhook, url: "https://somewhere.invalid/", proxyFile: proxy, secretFiles: key, ${retry}}
   - {name: slackish, type: webhook, urlFile: tls-url, secretFiles: key, ${retry}}
   - {name: bot, type: slack, tokenFile: slack-token, channel: C1, apiUrl: "${receiver.url}/api", ${retry}}
   - {name: hook, type: slack, urlFile: url, ${retry}}
+  - {name: basic, type: webhook, urlFile: url, secretFiles: key, ${retry}}
   - {name: bad-hook, type: slack, urlFile: tls-url, ${retry}}`,
     files: {
       url: `${secretUrl}\n`,
+      "bare-url": `${secretUrl.replace(`${user}:${password}@`, "")}\n`,
       "bad-url": `https://${user}.invalid/hooks/${path}`,
       "refused-url": `http://169.254.169.254/${path}`,
       "tls-url": `https://127.0.0.1:${receiver.port}/${path}`,
@@ -82,7 +84,7 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
   await waitFor("the token of Slack", () => relay.logs().includes("holds no token"));
 
   const places = new Map<string, string>([["metrics", await relay.metrics()]]);
-  for (let id = 1; id <= 8; id += 1)
+  for (let id = 1; id <= 9; id += 1)
     places.set(`delivery ${id}`, await (await relay.get(`/v1/deliveries/${id}`)).text());
   const answers = [
     "/v1/events",
@@ -125,7 +127,16 @@ test("no secret turns up in logs, answers, metrics or the store, whoever repeats
     /\[redacted\]/,
     "the receiver's echo was kept, without the secrets",
   );
-  const secrets = [...Object.values(CANARIES), ...Object.values(RELAY_TOKENS), encodeURIComponent(query)];
+  const basic = Buffer.from(`${user}:${password}`).toString("base64");
+  const told = receiver.requests.map(({ headers }) => headers["authorization"]);
+  assert.ok(told.includes(`Basic ${basic}`), "the credentials of an address were sent");
+  const secrets = [
+    ...Object.values(CANARIES),
+    ...Object.values(RELAY_TOKENS),
+    encodeURIComponent(query),
+    basic,
+    basic.replace(/=+$/, ""),
+  ];
   for (const [place, text] of places) {
     // the name of a host is no secret, and is needed to find a mistake in it
     const shown = text.replaceAll(`${user.toLowerCase()}.invalid`, "");

@@ -64,6 +64,21 @@ test("a POST arrives as it was given and its answer comes back", async (t) => {
   assert.equal(receiver.requests[0].body, '{"a":1}');
 });
 
+test("credentials of an address are sent as a header, unless there is another", async (t) => {
+  const receiver = await startReceiver(t);
+  const url = `http://me:p%2Fw@127.0.0.1:${receiver.port}/hook`;
+  await client(t).post(message(url), patience());
+  const own = { ...message(url), headers: { authorization: "Bearer other" } };
+  await client(t).post(own, patience());
+  assert.deepEqual(
+    receiver.requests.map(({ path, headers }) => [path, headers["authorization"]]),
+    [
+      ["/hook", `Basic ${Buffer.from("me:p/w").toString("base64")}`],
+      ["/hook", "Bearer other"],
+    ],
+  );
+});
+
 test("a redirect is an answer and is not followed, least of all to a metadata address", async (t) => {
   const receiver = await startReceiver(t);
   const other = await startReceiver(t);

@@ -5,6 +5,7 @@ import { RESPONSE_MAX_BYTES } from "../limits.ts";
 import { createConnector, tlsOptions, type ConnectorOptions } from "./connect.ts";
 import { HttpFailure, type HttpAnswer, type HttpClient, type HttpRequest } from "./http.ts";
 import { toHttpFailure } from "./http-failure.ts";
+import { splitCredentials } from "./url-credentials.ts";
 
 /** What a client is made from. */
 export interface HttpClientOptions extends ConnectorOptions {
@@ -71,11 +72,13 @@ function blameProxy(error: Error): HttpFailure {
 }
 
 async function post(dispatcher: Dispatcher, message: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  // undici leaves credentials of a URL out without a word
+  const { url, authorization } = splitCredentials(message.url);
   try {
-    const { statusCode, headers, body } = await request(message.url, {
+    const { statusCode, headers, body } = await request(url, {
       dispatcher,
       method: "POST",
-      headers: message.headers,
+      headers: { ...(authorization !== "" && { authorization }), ...message.headers },
       body: message.body,
       signal,
     });

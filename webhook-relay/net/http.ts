@@ -2,6 +2,7 @@
 
 /** What to send. */
 export interface HttpRequest {
+  /** credentials in it are sent as a header, unless {@link headers} have one */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;

@@ -76,6 +76,19 @@ test("a file that cannot be used is named, and nothing of it is shown", async (t
   }
 });
 
+test("credentials in the address and an Authorization of its own are one too many", async (t) => {
+  const path = folder(t, {
+    "relay.yaml": "subscriptions: [{name: a, type: webhook, urlFile: url, headersFile: headers}]",
+    url: "https://me:CANARY@one.example/",
+    headers: "Authorization: Bearer CANARY",
+  });
+  await assert.rejects(load(path("relay.yaml")), (error: Error) => {
+    assert.match(error.message, /headersFile .*headers: sets authorization, and the address in urlFile has/);
+    assert.ok(!error.message.includes("CANARY"), error.message);
+    return true;
+  });
+});
+
 test("a certificate without its own key is refused", async (t) => {
   const pki = await createPki();
   const [one, other] = [await pki.issue(["one"]), await pki.issue(["other"])];

@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey } from "node:crypto";
 import { describeError, InvalidValueError } from "../../lib/errors.ts";
 import { parseCertificates } from "../../lib/pem.ts";
 import type { ReadText } from "../files.ts";
+import { splitCredentials } from "../net/url-credentials.ts";
 import { secretsOfUrl } from "../redact.ts";
 import { parseSigningKey } from "../sign.ts";
 import type { ResolvedSubscription, Subscription, SubscriptionSecrets } from "./subscription.ts";
@@ -42,6 +43,7 @@ export async function resolveSubscription<S extends Subscription>(
     key: await read("tls.key", tls.key),
   };
   checkTls(name, secrets);
+  checkCredentials(secrets, where("headersFile", headersFile ?? ""));
   return { subscription, secrets };
 }
 
@@ -128,6 +130,15 @@ function linesOf(text: string): readonly string[] {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
+}
+
+function checkCredentials({ url, headers }: SubscriptionSecrets, field: string): void {
+  if (splitCredentials(url).authorization === "") return;
+  if (!headers.some(([header]) => header === "authorization")) return;
+  throw new InvalidValueError(
+    field,
+    "sets authorization, and the address in urlFile has credentials: leave one of them out",
+  );
 }
 
 function checkTls(name: string, { ca, cert, key }: SubscriptionSecrets): void {
