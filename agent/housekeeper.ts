@@ -64,7 +64,7 @@ export class Housekeeper {
    */
   async #removeLeases(signal: AbortSignal): Promise<void> {
     const startedAt = this.#clock.now();
-    await this.#retry(signal, () => this.#agent.sessions.removeStale(signal));
+    await this.#retry(signal, () => this.#agent.sessions.removeStale(startedAt, signal));
     await this.#clock.sleep(this.#config.orphanGraceMs, signal);
     await this.#retry(signal, () => this.#agent.imports.sweep(startedAt, signal));
     for (;;) {

@@ -99,6 +99,17 @@ test("a containerd that restarts is waited for", async () => {
   assert.equal(leases.held.size, 1);
 });
 
+test("a lease that was taken away is taken anew, and the reader notices nothing", async () => {
+  const { open, leases } = rig();
+  await open();
+  leases.held.clear();
+  const other = digestOf(Buffer.from("not in the lease yet"));
+  await assert.rejects(open(other), /not_found.*is not on this node/);
+  leases.held.clear();
+  const blob = await open();
+  assert.equal(await readAll(blob.chunks), BYTES.toString());
+});
+
 test("a containerd that does not come back ends the wait with its error, and no stream is open", async () => {
   const { open, exporter, leases, setOnWait } = rig();
   leases.failure = away;

@@ -15,7 +15,7 @@ const never = new AbortController().signal;
 
 function rig() {
   const clock = createManualClock();
-  const leases = new MemoryLeases();
+  const leases = new MemoryLeases(() => clock.now());
   const sessions = new ExportSessions({ containerd: { leases }, logger: silentLogger, clock });
   return { clock, leases, sessions };
 }
@@ -163,10 +163,43 @@ test("at the end of the agent every lease goes, streams or not", async () => {
 });
 
 test("what an agent before this one left goes, leases of others stay", async () => {
-  const { leases, sessions } = rig();
+  const { clock, leases, sessions } = rig();
   await leases.create({ id: "tote-export-1" });
   await leases.create({ id: "tote-import-1" });
   await leases.create({ id: "somebody" });
-  await sessions.removeStale(never);
+  await clock.advance(1);
+  await sessions.removeStale(clock.now(), never);
   assert.deepEqual([...leases.held.keys()], ["tote-import-1", "somebody"]);
+});
+
+test("exports that began before the old leases could be looked at keep theirs, whatever the clock says", async () => {
+  const { clock, leases, sessions } = rig();
+  await leases.create({ id: "tote-export-old" });
+  await clock.advance(1);
+  const startedAt = clock.now();
+  // of this agent too, but not in its books: it may go only when its time does
+  await leases.create({ id: "tote-export-new" });
+  await sessions.open("grant", IMAGE, IMAGE, never);
+  await sessions.removeStale(startedAt, never);
+  assert.equal(leases.held.size, 2);
+  assert.equal(leases.held.has("tote-export-old"), false);
+  await sessions.removeStale(startedAt + 1, never);
+  await sessions.open("grant", IMAGE, LAYER, never);
+  assert.deepEqual(onlyLease(leases), [IMAGE, LAYER]);
+});
+
+test("a lease that somebody took away is no missing blob: the stream is to be tried again, under a new lease", async () => {
+  const { leases, sessions } = rig();
+  await sessions.open("grant", IMAGE, IMAGE, never);
+  leases.held.clear();
+  await assert.rejects(
+    sessions.open("grant", IMAGE, LAYER, never),
+    (error) =>
+      error instanceof ConnectError &&
+      error.code === Code.Unavailable &&
+      /lease tote-export-\S+ /.test(error.message),
+  );
+  assert.equal(sessions.has("grant"), false);
+  await sessions.open("grant", IMAGE, LAYER, never);
+  assert.deepEqual(onlyLease(leases), [IMAGE, LAYER]);
 });

@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
 
+import { Code, ConnectError } from "@connectrpc/connect";
+
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import { isNotFound } from "../containerd/errors.ts";
 import type { BlobInfo, Containerd } from "../containerd/types.ts";
 import { EXPORT_IDLE_MS, RESUME_TTL_MS } from "../limits.ts";
 import { leaseLabels } from "./import-leases.ts";
@@ -59,6 +62,7 @@ export class ExportSessions {
   /**
    * Opens a stream in the session `key`, which is made if there is none; the image and the blob are kept until a
    * minute after the session's last stream. Call the answer when the stream ends.
+   * @throws ConnectError unavailable when the session's lease was taken away: the next stream gets another
    */
   async open(key: string, imageDigest: string, blobDigest: string, signal: AbortSignal): Promise<() => void> {
     const session = this.#fresh(key, imageDigest);
@@ -89,6 +93,8 @@ export class ExportSessions {
       close();
       // a reader that left says nothing about the lease
       if (!signal.aborted && this.#sessions.get(key) === session) this.#sessions.delete(key);
+      // not_found would tell the reader that the blob is not here
+      if (isNotFound(error)) throw leaseLost(session.lease, error);
       throw error;
     }
   }
@@ -103,10 +109,16 @@ export class ExportSessions {
     for (const [label, child] of Object.entries(labels)) if (REFERENCE.test(label)) kept.add(child);
   }
 
-  /** Removes leases that an agent before this one left. Call before the first stream. */
-  async removeStale(signal: AbortSignal): Promise<void> {
-    for (const { id } of await this.#containerd.leases.list({ signal })) {
-      if (id.startsWith(LEASE_PREFIX)) await this.#containerd.leases.delete(id, { signal });
+  /**
+   * Removes leases that an agent before this one left.
+   * @param createdBefore when this agent started, in milliseconds since 1970: younger leases are its own
+   */
+  async removeStale(createdBefore: number, signal: AbortSignal): Promise<void> {
+    for (const { id, createdAt } of await this.#containerd.leases.list({ signal })) {
+      if (!id.startsWith(LEASE_PREFIX) || (createdAt?.getTime() ?? 0) >= createdBefore) continue;
+      // a clock that was put forward must not make ours look old
+      if ([...this.#leased].some(({ lease }) => lease === id)) continue;
+      await this.#containerd.leases.delete(id, { signal });
     }
   }
 
@@ -166,4 +178,9 @@ export class ExportSessions {
       () => undefined,
     );
   }
+}
+
+function leaseLost(lease: string, cause: unknown): ConnectError {
+  const message = `lease ${lease} of this export is gone from containerd, try again`;
+  return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
 }
