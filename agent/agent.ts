@@ -31,6 +31,7 @@ import { BlobFiller } from "./transfer/blob-filler.ts";
 import { BlobImporter } from "./transfer/blob-importer.ts";
 import { BufferPool } from "./transfer/buffer-pool.ts";
 import { LocalBlobs } from "./transfer/local-blobs.ts";
+import { MetadataReader } from "./transfer/metadata-reader.ts";
 import { openBlobStream } from "./transfer/blob-stream.ts";
 import { ExportSessions } from "./transfer/export-sessions.ts";
 import { ImageImporter } from "./transfer/image-importer.ts";
@@ -112,10 +113,11 @@ export function createAgent(options: AgentOptions): Agent {
     clock,
   });
   const fetcher = new BlobFetcher({ containerd, filler, locks, clock });
+  const metadata = new MetadataReader({ containerd, fetcher, locks, clock });
   const unpacker = new Unpacker({ containerd, locks, clock, randomId: randomUUID });
   const imports = new ImportManager({
     containerd,
-    importer: new ImageImporter({ containerd, fetcher, unpacker, clock }),
+    importer: new ImageImporter({ containerd, metadata, fetcher, unpacker, clock }),
     recorder: new ImageRecorder({ containerd, clock }),
     leases: new ImportLeases({ containerd, clock }),
     openBlob,

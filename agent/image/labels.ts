@@ -1,5 +1,6 @@
 /** Labels that containerd's garbage collector and CRI read (containerd docs/garbage-collection.md, images/mediatypes.go). */
 
+import type { Labels, LeaseResource } from "../containerd/types.ts";
 import type { ImageTree, IndexNode } from "./tree.ts";
 
 /** Labels of an index: it refers to the child taken. */
@@ -26,6 +27,15 @@ export function configLabels(tree: ImageTree, snapshotter: string): Record<strin
 /** Labels of a layer that has been unpacked and whose diff ID was right. */
 export function layerLabels(diffId: string): Record<string, string> {
   return { "containerd.io/uncompressed": diffId };
+}
+
+/** What a blob with these labels keeps from garbage collection, named as in a lease. */
+export function referredTo(labels: Labels): readonly LeaseResource[] {
+  return Object.entries(labels).flatMap(([label, id]) => {
+    if (/^containerd\.io\/gc\.ref\.content(?:[./]|$)/.test(label)) return [{ id, type: "content" }];
+    const snapshotter = /^containerd\.io\/gc\.ref\.snapshot\.([^/]+)/.exec(label)?.[1];
+    return snapshotter === undefined ? [] : [{ id, type: `snapshots/${snapshotter}` }];
+  });
 }
 
 /** Labels of an image record that CRI shows to the kubelet. */

@@ -1,3 +1,4 @@
+import { sha256Digest } from "../../lib/digest.ts";
 import { parseReferenceOrDigest } from "../../lib/reference.ts";
 import { isNotFound } from "../containerd/errors.ts";
 import type { Containerd, ImageRecord } from "../containerd/types.ts";
@@ -153,7 +154,9 @@ export class LocalImages {
 export function localReader(containerd: Containerd, signal: AbortSignal): ReadBlob {
   return async (digest) => {
     try {
-      return await containerd.content.readAll(digest, { maxBytes: METADATA_MAX_BYTES, signal });
+      const bytes = await containerd.content.readAll(digest, { maxBytes: METADATA_MAX_BYTES, signal });
+      // containerd verifies what is written and never again what it has
+      return sha256Digest(bytes) === digest ? bytes : undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;

@@ -39,12 +39,12 @@ export interface ImageTree {
   readonly layers: readonly Layer[];
 }
 
-/** A metadata blob that could not be read. */
+/** A metadata blob that could not be read, or has other bytes. */
 export class MissingBlobError extends Error {
   override readonly name = "MissingBlobError";
   readonly digest: string;
   constructor(digest: string, what: string) {
-    super(`${what} ${digest} is missing`);
+    super(`${what} ${digest} is missing or damaged`);
     this.digest = digest;
   }
 }

@@ -6,13 +6,12 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isNotFound } from "../containerd/errors.ts";
 import type { BlobInfo, Containerd } from "../containerd/types.ts";
+import { referredTo } from "../image/labels.ts";
 import { EXPORT_IDLE_MS, RESUME_TTL_MS } from "../limits.ts";
 import { leaseLabels } from "./import-leases.ts";
 
 /** Leases of exports start so. */
 const LEASE_PREFIX = "tote-export-";
-/** Labels by which one blob keeps others, alone or with a suffix (containerd's docs/garbage-collection.md). */
-const REFERENCE = /^containerd\.io\/gc\.ref\.content(?:[./]|$)/;
 
 interface Session {
   readonly lease: string;
@@ -106,7 +105,7 @@ export class ExportSessions {
   learn(key: string, { digest, labels }: Pick<BlobInfo, "digest" | "labels">): void {
     const kept = this.#sessions.get(key)?.kept;
     if (kept?.has(digest) !== true) return;
-    for (const [label, child] of Object.entries(labels)) if (REFERENCE.test(label)) kept.add(child);
+    for (const { id, type } of referredTo(labels)) if (type === "content") kept.add(id);
   }
 
   /**

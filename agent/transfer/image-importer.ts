@@ -6,12 +6,13 @@ import type { Containerd } from "../containerd/types.ts";
 import { configLabels, indexLabels, manifestLabels } from "../image/labels.ts";
 import { findMissingToRun } from "../image/presence.ts";
 import { resolveTree, totalBytes, type ImageTree } from "../image/tree.ts";
-import { METADATA_MAX_BYTES, PARALLEL_LAYERS } from "../limits.ts";
+import { PARALLEL_LAYERS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import type { FetchContext } from "./fetch-context.ts";
 import { ImportError } from "./import-error.ts";
 import type { ProgressTracker } from "./import-progress.ts";
+import type { MetadataReader } from "./metadata-reader.ts";
 import { outlastRestarts } from "./outlast.ts";
 import type { SourcePool } from "./source-pool.ts";
 import type { Unpacker, UnpackContext } from "./unpacker.ts";
@@ -34,17 +35,20 @@ export interface TransferContext {
  */
 export class ImageImporter {
   readonly #containerd: Containerd;
+  readonly #metadata: MetadataReader;
   readonly #fetcher: BlobFetcher;
   readonly #unpacker: Unpacker;
   readonly #clock: Clock;
 
   constructor(options: {
     readonly containerd: Containerd;
+    readonly metadata: MetadataReader;
     readonly fetcher: BlobFetcher;
     readonly unpacker: Unpacker;
     readonly clock: Clock;
   }) {
     this.#containerd = options.containerd;
+    this.#metadata = options.metadata;
     this.#fetcher = options.fetcher;
     this.#unpacker = options.unpacker;
     this.#clock = options.clock;
@@ -57,7 +61,7 @@ export class ImageImporter {
   async transfer(facts: NodeFacts, context: TransferContext): Promise<ImageTree> {
     const { progress, signal } = context;
     const tree = await resolveTree(context.digest, facts.platform, (digest, size) =>
-      this.#readMetadata(digest, size, context),
+      this.#metadata.read({ digest, size }, this.#fetchContext(digest, context)),
     );
     progress.begin(tree);
     const limit = context.maxBytes();
@@ -82,27 +86,6 @@ export class ImageImporter {
       });
     }
     return tree;
-  }
-
-  async #readMetadata(
-    digest: string,
-    size: number | undefined,
-    context: TransferContext,
-  ): Promise<Uint8Array> {
-    if (size !== undefined && size > METADATA_MAX_BYTES) {
-      throw new ImportError(
-        Code.FailedPrecondition,
-        `${digest} has ${size} bytes, more than the ${METADATA_MAX_BYTES} that an index, manifest or config may have`,
-        { retryable: false },
-      );
-    }
-    await this.#fetcher.fetch(
-      { digest, size },
-      { ...this.#fetchContext(digest, context), maxBytes: METADATA_MAX_BYTES },
-    );
-    const { signal } = context;
-    const read = { maxBytes: METADATA_MAX_BYTES, signal };
-    return await this.#outlast(signal, () => this.#containerd.content.readAll(digest, read));
   }
 
   /** Fetches and unpacks the layers from `first` on; the first failure stops all. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 
 import { imageStatus } from "../harness/cri.ts";
@@ -85,20 +85,6 @@ describe("what is on the node already does not move", () => {
     const result = await rig.import({ image, names: [name], target: "b", sources: [] });
     assert.equal(result.bytesTransferred, 0n);
     await proveImport(rig, result, name, "again");
-  });
-
-  test("a layer whose file was deleted under containerd is fetched again", async () => {
-    const image = await runnable("damaged", { layers: [big("damaged")] });
-    const name = `${HOST}/damaged:v1`;
-    const { containerd } = rig.node("b");
-    await loadImage(containerd, image, { names: [name], unpack: false });
-    await loadImage(rig.node("a").containerd, image, { names: [name] });
-    const layer = image.layers[1];
-    assert.ok(layer);
-    await rm(`${containerd.contentDir}/blobs/sha256/${layer.digest.slice("sha256:".length)}`);
-    const result = await rig.import({ image, names: [name], target: "b" });
-    assert.equal(Number(result.bytesTransferred), layer.size);
-    await proveImport(rig, result, name, "damaged");
   });
 });
 

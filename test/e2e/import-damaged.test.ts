@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { rm, stat, writeFile } from "node:fs/promises";
+import { after, before, describe, test } from "node:test";
+
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import { loadImage } from "../harness/load-image.ts";
+import { startSharedRig, type Rig } from "../harness/rig.ts";
+import { HOST, proveImport, runnable } from "./moves.ts";
+
+describe("content that went bad on the target under containerd's feet", () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await startSharedRig({ a: {}, b: {} });
+  });
+  after(() => rig.cleanup.run());
+
+  const fileOf = (digest: string): string =>
+    `${rig.node("b").containerd.contentDir}/blobs/sha256/${digest.slice("sha256:".length)}`;
+
+  /** What a power loss leaves of a file that was not on disk yet. */
+  async function fillWithZeros(digest: string): Promise<void> {
+    const { size } = await stat(fileOf(digest));
+    await writeFile(fileOf(digest), new Uint8Array(size), { flag: "r+" });
+  }
+
+  async function imageOnBoth(title: string) {
+    const layers = [{ files: { data: { size: 300_000, fill: "random" as const, seed: title } } }];
+    const image = await runnable(title, { layers });
+    const name = `${HOST}/${title.replaceAll(" ", "-")}:v1`;
+    for (const node of ["a", "b"]) await loadImage(rig.node(node).containerd, image, { names: [name] });
+    return { image, name };
+  }
+
+  test("a layer whose file was deleted is fetched again", async () => {
+    const image = await runnable("damaged", { layers: [{ files: { data: "of the layer\n" } }] });
+    const name = `${HOST}/damaged:v1`;
+    await loadImage(rig.node("b").containerd, image, { names: [name], unpack: false });
+    await loadImage(rig.node("a").containerd, image, { names: [name] });
+    const layer = image.layers[1];
+    assert.ok(layer);
+    await rm(fileOf(layer.digest));
+    const result = await rig.import({ image, names: [name], target: "b" });
+    assert.equal(Number(result.bytesTransferred), layer.size);
+    await proveImport(rig, result, name, "damaged");
+  });
+
+  for (const part of ["descriptor", "config"] as const) {
+    test(`a ${part === "config" ? part : "manifest"} of zeros is fetched again, and nothing else`, async () => {
+      const title = `zeros in the ${part}`;
+      const { image, name } = await imageOnBoth(title);
+      await fillWithZeros(image[part].digest);
+      const { incompleteMessage } = await rig.node("b").controller.resolveImage({ reference: name });
+      assert.match(incompleteMessage, new RegExp(`${image[part].digest} is missing or damaged`));
+      const result = await rig.import({ image, names: [name], target: "b" });
+      assert.equal(Number(result.bytesTransferred), image[part].size);
+      await proveImport(rig, result, name, title);
+    });
+  }
+
+  test("what cannot be fetched again is told with its digest, and stays", async () => {
+    const { image, name } = await imageOnBoth("no source");
+    const { digest } = image.descriptor;
+    await fillWithZeros(digest);
+    const failure = await rig.import({ image, names: [name], target: "b", sources: [] }).then(
+      () => undefined,
+      (error: unknown) => ConnectError.from(error),
+    );
+    assert.equal(failure?.code, Code.DataLoss);
+    assert.match(failure.rawMessage, new RegExp(`${digest} .*other bytes.* no sources were given`));
+    assert.ok((await rig.node("b").ctr.content()).some((blob) => blob.digest === digest));
+    const again = await rig.import({ image, names: [name], target: "b" });
+    await proveImport(rig, again, name, "no source");
+  });
+
+  test("bytes that another containerd namespace holds on to are told, not taken for good ones", async () => {
+    const { image, name } = await imageOnBoth("held elsewhere");
+    await loadImage(rig.node("b").containerd, image, { names: [name], namespace: "moby" });
+    const { digest } = image.config;
+    await fillWithZeros(digest);
+    await assert.rejects(
+      rig.import({ image, names: [name], target: "b" }),
+      new RegExp(`data_loss.*${digest} .*another namespace`),
+    );
+  });
+});
