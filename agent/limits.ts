@@ -28,7 +28,7 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 /** Idle connections kept for the next blob: so many per source, for so long. */
 export const KEPT_CONNECTIONS = 4;
 export const KEPT_CONNECTION_MS = 30_000;
-/** A source that sends nothing for so long is left for the next one. */
+/** A source that sends nothing for so long is left for the next one, and a caller that pushes a blob is left. */
 export const IDLE_TIMEOUT_MS = 30_000;
 /** How long a source that has sent a whole blob may take to end its stream. */
 export const STREAM_END_WAIT_MS = 1_000;

@@ -8,7 +8,7 @@ import type { ImportBlobRequest } from "../../proto/gen/tote/agent/v1/agent_pb.t
 import { isLocked, isNoSpace, isWrongContent } from "../containerd/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
 import type { GrantGate } from "../grant-gate.ts";
-import { RESUME_TTL_MS } from "../limits.ts";
+import { IDLE_TIMEOUT_MS, RESUME_TTL_MS } from "../limits.ts";
 import { ingestRef } from "./blob-fetcher.ts";
 import { leaseLabels } from "./import-leases.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
@@ -22,13 +22,13 @@ export interface BlobImportResult {
 
 /** Takes blobs that the controller pushes. Each lives under a lease of its own for an hour, for an image to refer to it. */
 export class BlobImporter {
-  readonly #containerd: Containerd;
+  readonly #containerd: Pick<Containerd, "content" | "leases">;
   readonly #grants: GrantGate;
   readonly #locks: KeyedLock;
   readonly #clock: Clock;
 
   constructor(options: {
-    readonly containerd: Containerd;
+    readonly containerd: Pick<Containerd, "content" | "leases">;
     readonly grants: GrantGate;
     readonly locks: KeyedLock;
     readonly clock: Clock;
@@ -42,12 +42,12 @@ export class BlobImporter {
   /**
    * Stores one blob from a header and its bytes. A stream that ends early leaves what arrived: the answer, or a call
    * with a header alone, says where to go on.
-   * @throws ConnectError invalid_argument (order of messages, offset), data_loss (wrong digest), resource_exhausted
+   * @throws ConnectError invalid_argument (order of messages, offset), data_loss (wrong digest), resource_exhausted,
+   * deadline_exceeded (a caller that falls silent must not keep the blob from imports)
    */
   async import(requests: AsyncIterable<ImportBlobRequest>, signal: AbortSignal): Promise<BlobImportResult> {
     const messages = requests[Symbol.asyncIterator]();
-    const first = await messages.next();
-    const header = first.done === true ? undefined : first.value.part;
+    const header = (await this.#next(messages))?.part;
     if (header?.case !== "header") throw new InvalidValueError("part", "the first message must be a header");
     const { digest, grant } = header.value;
     assertDigest("header.digest", digest);
@@ -79,8 +79,9 @@ export class BlobImporter {
       const { writer } = opened;
       try {
         let skip = writer.offset - blob.offset;
-        for (let next = await blob.messages.next(); next.done !== true; next = await blob.messages.next()) {
-          const { part } = next.value;
+        const next = () => this.#next(blob.messages);
+        for (let message = await next(); message !== undefined; message = await next()) {
+          const { part } = message;
           if (part.case !== "data")
             throw new InvalidValueError("part", "every message after the header must be data");
           if (skip < 0) {
@@ -104,6 +105,22 @@ export class BlobImporter {
       }
     } catch (error) {
       throw await this.#toConnectError(error, digest, lease);
+    }
+  }
+
+  /** The caller's next message, undefined at the end. */
+  async #next(messages: AsyncIterator<ImportBlobRequest>): Promise<ImportBlobRequest | undefined> {
+    const timer = new AbortController();
+    const silence = this.#clock.sleep(IDLE_TIMEOUT_MS, timer.signal).then((): never => {
+      const message = `nothing received for ${IDLE_TIMEOUT_MS / 1000} s: a call with a header alone answers where to go on`;
+      throw new ConnectError(message, Code.DeadlineExceeded);
+    });
+    try {
+      const { done, value } = await Promise.race([messages.next(), silence]);
+      return done === true ? undefined : value;
+    } finally {
+      // words, since an AbortController without a reason makes an error with a stack, for each message
+      timer.abort("a message is here");
     }
   }
 
