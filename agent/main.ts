@@ -88,7 +88,7 @@ async function run(config: AgentConfig, logger: Logger, stop: AbortSignal): Prom
   if (reloader === undefined)
     logger.warn("INSECURE: no TLS and no grants, whoever connects may do everything");
 
-  if (reloader !== undefined) registerTlsMetrics(agent.registry, () => reloader.current.cert);
+  if (reloader !== undefined) registerTlsMetrics(agent.registry, { service: () => reloader.current.cert });
   const health = await startHealthServer({
     ...config.metricsAddr,
     registry: agent.registry,

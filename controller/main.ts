@@ -92,7 +92,11 @@ async function run(
   onCertificates = () => controller.certificatesChanged();
   if (config.insecure) logger.warn("INSECURE: agents are called without TLS and without grants");
   const { registry } = controller;
-  if (reloader !== undefined) registerTlsMetrics(registry, () => reloader.current.cert);
+  let webhook: ServedWebhook | undefined;
+  registerTlsMetrics(registry, {
+    service: () => reloader?.current.cert,
+    webhook: () => webhook?.certificate(),
+  });
   const readiness = () => controller.readiness();
   const servers = await serve(config, { registry, readiness });
   logger.info("controller started", { version, server: connection.server });
@@ -101,7 +105,6 @@ async function run(
   // clocks and watches alone do not keep the process alive
   const alive = setInterval(() => undefined, 60_000);
   const serving = { registry, logger: logger.child("webhook") };
-  let webhook: ServedWebhook | undefined;
   try {
     if (config.admission !== undefined) webhook = await serveWebhook(config.admission, serving, stop);
     await controller.run(stop);

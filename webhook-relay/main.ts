@@ -83,7 +83,7 @@ async function run(
   await using begun = new AsyncDisposableStack();
   const registry = new Registry();
   registerDurability(registry, config.ephemeralData);
-  if (certificates !== undefined) registerTlsMetrics(registry, () => certificates.current.cert);
+  if (certificates !== undefined) registerTlsMetrics(registry, { service: () => certificates.current.cert });
   const running = createRelay({
     dataDir: config.dataDir,
     retention: config.retention,

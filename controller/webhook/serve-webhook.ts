@@ -17,6 +17,8 @@ export interface AdmissionConfig {
 /** A webhook that follows its certificate's files. */
 export interface ServedWebhook {
   readonly port: number;
+  /** the one in use, PEM */
+  certificate(): string;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export async function serveWebhook(
   const reloading = reloader.run(ended.signal);
   return {
     port: server.port,
+    certificate: () => reloader.current.cert,
     async close() {
       ended.abort();
       await Promise.all([reloading, server.close()]);

@@ -42,7 +42,7 @@ export function registryOf(service: Service): Registry {
       registerDurability(registry, false);
       break;
   }
-  registerTlsMetrics(registry, () => "");
+  registerTlsMetrics(registry, {});
   return registry;
 }
 

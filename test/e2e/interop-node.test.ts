@@ -28,7 +28,8 @@ const METRICS: Readonly<Record<string, readonly [type: string, ...labels: readon
   tote_agent_active_transfers: ["gauge"],
   tote_agent_containerd_up: ["gauge"],
   tote_agent_insecure: ["gauge"],
-  tote_tls_certificate_not_after_timestamp_seconds: ["gauge"],
+  tote_tls_certificate_not_after_timestamp_seconds: ["gauge", "use"],
+  tote_tls_certificate_lifetime_seconds: ["gauge", "use"],
 };
 
 describe("what an agent tells of its node", () => {
