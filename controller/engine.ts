@@ -186,6 +186,7 @@ export class Engine {
       questions,
       recovery: new Recovery({ api, pods: view.pods.store, failures, optIn, keeper, now }),
       stalls: new StallWatch({ now, monotonic: () => clock.monotonic() }),
+      assertLeading: () => term.assertLeading(),
     });
     this.#outbox = new Outbox({
       book,

@@ -144,6 +144,13 @@ export function createAgentService(options: AgentServiceOptions): ServiceImpl<ty
           Code.FailedPrecondition,
         );
       }
+      const image = await options.images.resolve(canonical, await readFacts(signal), signal);
+      if (image?.isRunnable === true) {
+        throw new ConnectError(
+          `${canonical} can be run on node ${options.nodeName}, all of ${digest} is here: nothing was removed`,
+          Code.FailedPrecondition,
+        );
+      }
       return { removed: (await containerd.images.delete(canonical, { signal })).deleted };
     }),
   };

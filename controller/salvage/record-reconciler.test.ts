@@ -144,7 +144,33 @@ test("a corrupt image that nobody has loses its stale record, by name and digest
   const { reason } = await follow(await record());
   assert.equal(reason, "StaleRecordRemoved");
   assert.deepEqual(driver.removed, [`node-b ${IMAGE} ${DIGEST}`]);
-  assert.deepEqual(questions.forgotten, ["node-b"]);
+});
+
+test("a stale record is removed by what all nodes say at the time, not by what they have said", async (t) => {
+  const { show, record, follow, driver, questions } = await setUp(t);
+  questions.have(["node-b"], { isComplete: false, isRunnable: false });
+  questions.lack("node-a");
+  show(CORRUPT);
+  // node-a gets the image between the first look and the second
+  questions.onForget = (node) => {
+    if (node === "node-a") questions.have(["node-a"]);
+  };
+  await follow(await record());
+  assert.deepEqual(questions.forgotten, ["node-a", "node-b"]);
+  assert.deepEqual(driver.removed, []);
+  assert.deepEqual(driver.imports[0]?.task.sources, ["node-a"]);
+});
+
+test("a controller that does not lead any more removes nothing", async (t) => {
+  const { show, record, step, reconcile, driver, questions, depose } = await setUp(t);
+  questions.have(["node-b"], { isComplete: false, isRunnable: false });
+  questions.lack("node-a");
+  show(CORRUPT);
+  const made = await record();
+  await step(made);
+  questions.onForget = depose;
+  await assert.rejects(reconcile(made), /another leads/);
+  assert.deepEqual(driver.removed, []);
 });
 
 test("a stale record that was removed counts as removed, although that could not be written at first", async (t) => {

@@ -8,7 +8,7 @@ import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { Recovery } from "../recover/recovery.ts";
 import { legacyStatus } from "./legacy.ts";
-import type { Planner } from "./planner.ts";
+import type { Finding, Planner, PlanRequest } from "./planner.ts";
 import type { ImageFinder } from "./image-finder.ts";
 import type { FailedReason } from "./reasons.ts";
 import type { RecordBook } from "./record-book.ts";
@@ -42,6 +42,8 @@ export interface RecordReconcilerOptions {
   readonly questions: AgentQuestions;
   readonly recovery: Recovery;
   readonly stalls: StallWatch;
+  /** @throws when this process does not lead any more */
+  readonly assertLeading: () => void;
 }
 
 /**
@@ -151,14 +153,15 @@ export class RecordReconciler {
   }
 
   async #plan(record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
-    const { planner, keeper, driver, questions } = this.#options;
+    const { planner, keeper, questions } = this.#options;
     const request = await this.#requests.of(record, signal);
     if (request.kind === "refused") {
       const { reason, message } = request;
       await keeper.change(record, { type: "refused", reason, message }, signal);
       return { kind: "done" };
     }
-    const finding = await planner.plan(request.request, signal);
+    let finding = await planner.plan(request.request, signal);
+    if (finding.kind === "remove") finding = await this.#lookAgain(request.request, signal);
     switch (finding.kind) {
       case "plan":
         await keeper.change(
@@ -172,14 +175,32 @@ export class RecordReconciler {
         await keeper.change(record, await refusalOf(refused, signal), signal);
         return { kind: "done" };
       }
-      case "remove": {
-        const { targetNode, imageRef } = request.request;
-        await driver.removeName(targetNode, imageRef, finding.digest, signal);
-        questions.forget(targetNode);
-        const message = `nobody has ${finding.digest}, its record was removed from ${targetNode}: ${finding.evidence}`;
-        await keeper.change(record, { type: "settled", reason: "StaleRecordRemoved", message }, signal);
-        return { kind: "again", afterMs: 0 };
-      }
+      case "remove":
+        return await this.#remove(record, request.request, finding, signal);
     }
+  }
+
+  /** What is to be done by what every node says now: nothing is removed because of an answer that is minutes old. */
+  async #lookAgain(request: PlanRequest, signal: AbortSignal): Promise<Finding> {
+    const { planner, questions, view } = this.#options;
+    for (const node of view.nodes.store.keys()) questions.forget(node);
+    const { resolution: _old, ...anew } = request;
+    return await planner.plan(anew, signal);
+  }
+
+  async #remove(
+    record: SalvageRecord,
+    { targetNode, imageRef }: PlanRequest,
+    { digest, evidence }: Extract<Finding, { readonly kind: "remove" }>,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { keeper, driver, questions, assertLeading } = this.#options;
+    // no grant and no epoch goes with it
+    assertLeading();
+    await driver.removeName(targetNode, imageRef, digest, signal);
+    questions.forget(targetNode);
+    const message = `nobody has ${digest}, its record was removed from ${targetNode}: ${evidence}`;
+    await keeper.change(record, { type: "settled", reason: "StaleRecordRemoved", message }, signal);
+    return { kind: "again", afterMs: 0 };
   }
 }

@@ -27,6 +27,8 @@ export class FakeQuestions implements AgentQuestions {
   readonly asked: string[] = [];
   /** nodes that were said to have changed */
   readonly forgotten: string[] = [];
+  /** called for each of them */
+  onForget: (node: string) => void = () => undefined;
 
   /** Nodes that have the image, as far as `options` say. */
   have(nodes: readonly string[], options: Partial<NodeImage> = {}): void {
@@ -55,6 +57,7 @@ export class FakeQuestions implements AgentQuestions {
 
   forget(node: string): void {
     this.forgotten.push(node);
+    this.onForget(node);
   }
 }
 

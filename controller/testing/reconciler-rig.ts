@@ -7,6 +7,7 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { silentLogger } from "../../lib/log.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { fixedAgents } from "../agents/agent-directory.ts";
+import { NotLeadingError } from "../kube/leader-term.ts";
 import type { Outcome } from "../kube/workers.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { Recovery } from "../recover/recovery.ts";
@@ -47,6 +48,8 @@ export interface ReconcilerRig extends SalvageRig {
   readonly driver: FakeDriver;
   readonly questions: FakeQuestions;
   readonly transfers: Transfers;
+  /** Another leads from now on. */
+  readonly depose: () => void;
   /** Takes a record one step. */
   readonly reconcile: (record: SalvageRecord) => Promise<Outcome>;
   /** Takes a record one step, and gives its status. */
@@ -111,6 +114,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     questions,
     recovery: new Recovery({ api, pods, failures, optIn, keeper, now }),
     stalls: new StallWatch({ now, monotonic }),
+    assertLeading: () => term.signal.throwIfAborted(),
   });
   const keyOfRecord = ({ metadata }: SalvageRecord): string => `shop/${metadata.name}`;
   const statusOf = (record: SalvageRecord) => book.get(keyOfRecord(record))?.status ?? {};
@@ -124,6 +128,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     driver,
     questions,
     transfers,
+    depose: () => term.abort(new NotLeadingError("another leads")),
     reconcile,
     step,
     async follow(record) {

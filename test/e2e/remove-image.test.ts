@@ -4,12 +4,12 @@ import { after, before, describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import { imageStatus } from "../harness/cri.ts";
-import { loadImage } from "../harness/load-image.ts";
+import { loadImage, type LoadOptions } from "../harness/load-image.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import { waitFor } from "../harness/wait.ts";
 
-describe("a name is removed from a node", () => {
+describe("a name of an image whose content is missing is removed from a node", () => {
   let rig: Rig;
   let here: UniqueImage;
   before(async () => {
@@ -20,7 +20,17 @@ describe("a name is removed from a node", () => {
 
   const other = "registry.test:5000/removable:v2";
   const digest = (): string => here.image.descriptor.digest;
-  const load = () => loadImage(rig.node("b").containerd, here.image, { names: [here.name, other] });
+  /** CRI goes on seeing an image of which only a layer is missing. */
+  const damaged = (image: UniqueImage["image"]) => ({
+    without: image.layers.slice(1).map((layer) => layer.digest),
+    unpack: false,
+  });
+  const load = (options: Partial<LoadOptions> = {}) =>
+    loadImage(rig.node("b").containerd, here.image, {
+      names: [here.name, other],
+      ...damaged(here.image),
+      ...options,
+    });
   const remove = (name: string, wanted: string) =>
     rig.node("b").controller.removeImage({ name, digest: wanted });
   const names = async (): Promise<readonly string[]> =>
@@ -44,9 +54,10 @@ describe("a name is removed from a node", () => {
   test("in the short form that pods use: it is the same name", async () => {
     const short = await uniqueImage("short", { layers: [1000] });
     const { containerd } = rig.node("b");
-    await loadImage(containerd, short.image, { names: ["docker.io/library/short:latest"] });
+    const full = "docker.io/library/short:latest";
+    await loadImage(containerd, short.image, { names: [full], ...damaged(short.image) });
     assert.equal((await remove("short", short.image.descriptor.digest)).removed, true);
-    assert.ok(!(await names()).includes("docker.io/library/short:latest"));
+    assert.ok(!(await names()).includes(full));
   });
 
   test("that points at another digest: it stays, and the answer names both", async () => {
@@ -59,6 +70,21 @@ describe("a name is removed from a node", () => {
       assert.equal(
         error.rawMessage,
         `${here.name} points at ${digest()}, not at ${wanted}: nothing was removed`,
+      );
+      return true;
+    });
+    assert.deepEqual(await names(), all);
+  });
+
+  test("of which all is there: it stays, whoever asks and however long ago that was decided", async () => {
+    await load({ without: [], unpack: true });
+    const all = await names();
+    await assert.rejects(remove(here.name, digest()), (error) => {
+      assert.ok(error instanceof ConnectError);
+      assert.equal(error.code, Code.FailedPrecondition);
+      assert.equal(
+        error.rawMessage,
+        `${here.name} can be run on node b, all of ${digest()} is here: nothing was removed`,
       );
       return true;
     });

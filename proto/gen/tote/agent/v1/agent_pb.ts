@@ -1251,7 +1251,8 @@ export const AgentService: GenService<{
     output: typeof CancelImportResponseSchema;
   },
   /**
-   * RemoveImage removes one name if it still points at the digest given. Callers: controller.
+   * RemoveImage removes one name of an image whose content is missing, if it still points at the digest given. The names of
+   * an image that can be run here stay: failed_precondition. Callers: controller.
    *
    * @generated from rpc tote.agent.v1.AgentService.RemoveImage
    */
