@@ -35,11 +35,27 @@ function setUp(nodes: readonly StrippedNode[], pods: readonly PodOptions[] = [],
   return { finder: new ImageFinder({ view, questions, directory }), questions };
 }
 
-test("agents are not asked for a digest that pods or nodes tell", async () => {
-  const { finder, questions } = setUp([node("node-a", HELD), node("node-b")]);
+test("agents are not asked for a digest that a pod or three nodes tell", async () => {
+  const holders = ["node-a", "node-c", "node-d"].map((name) => node(name, HELD));
+  const imageId = `${REPOSITORY}@${DIGEST}`;
+  const sibling = { namespace: "shop", containers: [{ imageId, isRunning: true }] };
+  for (const { finder, questions } of [
+    setUp([...holders, node("node-b")]),
+    setUp([node("node-b")], [sibling]),
+  ]) {
+    const resolution = await finder.resolve(WANTED, signal);
+    assert.equal(resolution.kind === "resolved" && resolution.digest, DIGEST);
+    assert.deepEqual(questions.asked, []);
+  }
+});
+
+test("agents are asked when few nodes tell a tag: the status of another may not say that it disagrees", async () => {
+  const { finder, questions } = setUp([node("node-a", HELD), node("node-b"), node("node-c")]);
+  questions.have(["node-a"]);
+  questions.have(["node-c"], { digest: digestOf("b") });
+  questions.lack("node-b");
   const resolution = await finder.resolve(WANTED, signal);
-  assert.equal(resolution.kind === "resolved" && resolution.digest, DIGEST);
-  assert.deepEqual(questions.asked, []);
+  assert.equal(resolution.kind === "ambiguous" && resolution.tier, "nodes");
 });
 
 test("agents are asked when nobody else knows what a tag means", async () => {

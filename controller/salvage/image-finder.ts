@@ -52,7 +52,10 @@ export class ImageFinder {
     this.#directory = options.directory;
   }
 
-  /** The digest that a name means. Agents are asked only when neither pods nor nodes know. */
+  /**
+   * The digest that a name means. Agents are asked when neither pods nor nodes know, and when only a few nodes do: the status
+   * of a node lags behind and lists only some of its images, so that a disagreement would be missed.
+   */
   async resolve(wanted: WantedImage, signal: AbortSignal): Promise<Resolution> {
     const { reference, namespace, pod, targetNode, isCorrupt } = wanted;
     const { canonical } = reference;
@@ -66,7 +69,11 @@ export class ImageFinder {
     const target = isCorrupt ? await this.#questions.ask(targetNode, canonical, signal) : undefined;
     const known = { ...facts, ...(target?.kind === "image" && { target: target.image.digest }) };
     const resolution = resolveDigest(known);
-    if (resolution.kind !== "unresolved" || reference.digest !== undefined) return resolution;
+    const isOfFew =
+      resolution.kind !== "unresolved" &&
+      resolution.tier === "nodes" &&
+      facts.nodes.length < PLAN_SOURCES_MAX;
+    if ((resolution.kind !== "unresolved" && !isOfFew) || reference.digest !== undefined) return resolution;
     const answers = await this.#questions.askAll(this.#directory.nodes(), canonical, signal);
     const agents = new Map([...answers].flatMap(([node, answer]) => nameAnswer(node, answer)));
     return resolveDigest({ ...known, agents });
