@@ -93,6 +93,20 @@ void suite("annotations of tote", () => {
     assert.equal(write("Namespace", {}, wrong).allowed, true);
   });
 
+  void test("what a controller makes of an older template is warned of and not refused", () => {
+    const annotations = { "tote.dev/alow": "true" };
+    const by = (controller: boolean): object => ({
+      kind: { kind: "Pod" },
+      object: {
+        metadata: { annotations, ownerReferences: [{ kind: "ReplicaSet", name: "web-1", controller }] },
+      },
+    });
+    const { allowed, warnings } = ask(by(true));
+    assert.equal(allowed, true);
+    assert.match(String(warnings[0]), /^metadata\.annotations\[tote\.dev\/alow\]: unknown annotation/);
+    assert.equal(ask(by(false)).allowed, false);
+  });
+
   void test("what is being deleted may be changed in any way", () => {
     const metadata = { deletionTimestamp: "2026-01-31T12:00:00Z", annotations: { "tote.dev/x": "1" } };
     assert.equal(ask({ kind: { kind: "Pod" }, operation: "UPDATE", object: { metadata } }).allowed, true);
