@@ -72,6 +72,7 @@ void suite("values of the chart", () => {
     "an event that does not exist": { notifications: { events: ["deleted"] } },
     "a digest that is cut": { image: { digest: "sha256:abc" } },
     "a CIDR without a mask": { networkPolicy: { apiServer: { cidrs: ["10.0.0.1"] } } },
+    "an interval that Prometheus does not read": { serviceMonitor: { interval: "1.5m" } },
     "certificates that end before a look or two": { tls: { days: 6 } },
     "a list for a mapping": { nodeSelector: ["a"] },
     "a subscription without a type": { relay: { subscriptions: [{ name: "a" }] } },
