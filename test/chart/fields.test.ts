@@ -5,6 +5,7 @@ import { dumpYaml, loadYaml } from "@kubernetes/client-node";
 import { parse, stringify } from "yaml";
 
 import { asObject } from "../../controller/objects/json.ts";
+import { typeMistakes } from "./field-types.ts";
 import { find, render, type Manifest } from "./helm.ts";
 import { VALUE_SETS } from "./value-sets.ts";
 
@@ -32,6 +33,26 @@ void suite("fields of the rendered objects", () => {
       }
     }
     assert.ok(count > 200, `${count} objects`);
+  });
+
+  void test("every field has a value of its type", () => {
+    for (const [values, manifests] of rendered) {
+      for (const { kind, name, json } of manifests) {
+        if (FOREIGN.test(String(json["apiVersion"]))) continue;
+        assert.deepEqual(typeMistakes(loadYaml(stringify(json))), [], `${kind} ${name} with "${values}"`);
+      }
+    }
+  });
+
+  void test("a value of another type would be seen", () => {
+    const deployment = find(rendered.get("default") ?? [], "Deployment", "tote");
+    const spec = { ...asObject(deployment["spec"]), replicas: "2" };
+    const labels = { app: 1 };
+    const spoilt = { ...deployment, spec, metadata: { ...asObject(deployment["metadata"]), labels } };
+    assert.deepEqual(typeMistakes(loadYaml(stringify(spoilt))), [
+      "metadata.labels.app: string, not number",
+      "spec.replicas: number, not string",
+    ]);
   });
 
   void test("a field that does not exist would be seen", () => {
