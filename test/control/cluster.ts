@@ -12,6 +12,7 @@ import { createApiServer, parseObject } from "../harness/apiserver/server.ts";
 import type { ApiServer, PolicyRule } from "../harness/apiserver/types.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
 import { kubeClient } from "../harness/kube-client.ts";
+import { CORE_EVENTS, newerEvent, type CoreEvent } from "./core-event.ts";
 
 /** Where the controller runs, as in the chart. */
 export const RELEASE_NAMESPACE = "tote";
@@ -26,6 +27,8 @@ export interface ControlCluster {
   readonly api: ApiClient;
   /** a kubeconfig of the controller's service account */
   readonly controllerKubeconfig: string;
+  /** Writes an Event as kubelets do, through core/v1. */
+  putEvent(event: CoreEvent): Promise<void>;
   /** the server in memory, for faults; a real one has none */
   readonly server: ApiServer;
 }
@@ -47,6 +50,9 @@ export async function startCluster(
     const real = await startRealControlCluster(cleanup, [SERVICE_ACCOUNT, ...others]);
     return {
       ...real,
+      async putEvent(event) {
+        await real.api.create(CORE_EVENTS, event, { signal: new AbortController().signal });
+      },
       get server(): ApiServer {
         throw new Error("this test needs the API server in memory: a real one has no faults on demand");
       },
@@ -65,7 +71,15 @@ export async function startCluster(
     users: [SERVICE_ACCOUNT, ...others].map((name) => ({ name, ...rights })),
   });
   const { api } = await kubeClient({ server, cleanup });
-  return { api, server, controllerKubeconfig: server.kubeconfigPath(SERVICE_ACCOUNT) };
+  return {
+    api,
+    server,
+    controllerKubeconfig: server.kubeconfigPath(SERVICE_ACCOUNT),
+    putEvent(event) {
+      server.put(newerEvent(event));
+      return Promise.resolve();
+    },
+  };
 }
 
 async function rules(file: string): Promise<readonly PolicyRule[]> {

@@ -25,24 +25,21 @@ describe("failures that no pod's status tells", () => {
   });
   after(() => control.rig.cleanup.run());
 
-  /** An Event of a kubelet, ten minutes old, as the API server shows those that were written through core/v1. */
-  function say(reason: string, note: string, pod: StrippedPod, seconds: number): void {
+  /** An Event of a kubelet, some seconds old. */
+  async function say(reason: string, message: string, pod: StrippedPod, seconds: number): Promise<void> {
     const time = new Date(Date.now() - seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
     const { namespace, name, uid } = pod;
-    const regarding = { apiVersion: "v1", kind: "Pod", namespace, name, uid };
-    control.cluster.server.put({
-      apiVersion: "events.k8s.io/v1",
-      kind: "Event",
+    const about = { apiVersion: "v1", kind: "Pod", namespace, name, uid };
+    await control.cluster.putEvent({
       metadata: { name: `${name}.17a`, namespace },
-      eventTime: null,
-      deprecatedFirstTimestamp: time,
-      deprecatedLastTimestamp: time,
-      deprecatedCount: 1,
-      deprecatedSource: { component: "kubelet", host: "b" },
+      firstTimestamp: time,
+      lastTimestamp: time,
+      count: 1,
+      source: { component: "kubelet", host: "b" },
       type: "Normal",
       reason,
-      note,
-      regarding: reason === "Pulling" ? { ...regarding, fieldPath: "spec.containers{app}" } : regarding,
+      message,
+      involvedObject: reason === "Pulling" ? { ...about, fieldPath: "spec.containers{app}" } : about,
     });
   }
 
@@ -74,7 +71,7 @@ describe("failures that no pod's status tells", () => {
       annotations: ASKS,
     });
     await waitFor("containerd to ask the registry", () => registry.accepted > 0);
-    say("Pulling", `Pulling image "${name}"`, pod, 600);
+    await say("Pulling", `Pulling image "${name}"`, pod, 600);
 
     const { status } = await control.waitForRecord("hung", "has ended", hasEnded);
     assert.equal(status.reason, "Salvaged", status.message);
@@ -99,7 +96,7 @@ describe("failures that no pod's status tells", () => {
       image: `${registry.host}/any:v1`,
       annotations: ASKS,
     });
-    say("FailedCreatePodSandBox", SANDBOX_TEXT, pod, 5);
+    await say("FailedCreatePodSandBox", SANDBOX_TEXT, pod, 5);
     const { status } = await control.waitForRecord("sandbox", "has ended", hasEnded);
     assert.equal(status.phase, "Refused");
     assert.equal(status.reason, "SandboxImage");
