@@ -21,6 +21,8 @@ export interface ControllerProcessOptions {
   /** URLs of agents by node */
   readonly agents: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** what it prints is added to this file, besides; default none */
+  readonly logFile?: string;
 }
 
 /** A controller that runs as a process of its own. */
@@ -36,7 +38,7 @@ export interface ControllerProcess {
 
 /** Starts a controller and waits until it is ready. */
 export async function startController(options: ControllerProcessOptions): Promise<ControllerProcess> {
-  const { cleanup, kubeconfig, certDir, agents, args = [] } = options;
+  const { cleanup, kubeconfig, certDir, agents, args = [], logFile } = options;
   const [metricsPort = 0, healthPort = 0] = await freePorts(2);
   const list = Object.entries(agents).map(([node, url]) => `${node}=${url}`);
   const flags = {
@@ -56,6 +58,7 @@ export async function startController(options: ControllerProcessOptions): Promis
     command: process.execPath,
     args: [controllerMain, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), ...args],
     cleanup,
+    logFile,
   });
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;
   await ready(controller, metricsUrl);

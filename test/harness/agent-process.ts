@@ -26,6 +26,8 @@ export interface AgentOptions {
   readonly wrapper?: readonly string[];
   /** what to run, default this repository's agent/main.ts; tests of the harness run another */
   readonly program?: string;
+  /** what it prints is added to this file, besides; default none */
+  readonly logFile?: string;
   /** how long to wait for /readyz, default 20000 */
   readonly readyTimeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -112,7 +114,7 @@ function start(
   listen: Listen,
   extra: readonly string[],
 ): RunningProcess {
-  const { containerd, cleanup, network, env, wrapper = [], program = agentMain } = options;
+  const { containerd, cleanup, network, env, wrapper = [], program = agentMain, logFile } = options;
   const [command, ...args] = commandLine(
     [...wrapper, ...(network?.prefix ?? [])],
     process.execPath,
@@ -132,7 +134,14 @@ function start(
     ...trust(options.tls),
     ...extra,
   );
-  return startProcess({ name: `agent ${name}`, command, args, cleanup, ...(env !== undefined && { env }) });
+  return startProcess({
+    name: `agent ${name}`,
+    command,
+    args,
+    cleanup,
+    logFile,
+    ...(env !== undefined && { env }),
+  });
 }
 
 function trust(tls: AgentOptions["tls"]): readonly string[] {

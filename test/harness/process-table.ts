@@ -36,6 +36,16 @@ export function findProcesses(directory: string, programs: readonly string[]): r
   return [...found];
 }
 
+/** Process ids of a process group, without zombies. */
+export function groupMembers(group: number): readonly number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      const stat = Number.isInteger(pid) ? readProc(pid, "stat") : undefined;
+      return stat !== undefined && stateOf(stat) !== "Z" && Number(afterName(stat)[2]) === group;
+    });
+}
+
 /** Waits (blocking) until the processes have ended; throws when one has not after timeoutMs. */
 export function waitForEnd(pids: readonly number[], timeoutMs: number): void {
   const deadline = performance.now() + timeoutMs;
@@ -73,7 +83,7 @@ function readProc(pid: number, file: "stat" | "cmdline"): string | undefined {
   }
 }
 
-// "pid (name) state parent ...", where the name may hold blanks and brackets
+// "pid (name) state parent group ...", where the name may hold blanks and brackets
 function afterName(stat: string): readonly string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }

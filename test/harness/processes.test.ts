@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { createCleanup } from "./cleanup.ts";
@@ -22,6 +24,19 @@ void test("logs keep the last lines of stdout and stderr", async (t) => {
   assert.equal(child.logs().split("\n").length, 3);
   assert.match(child.logs(), /line 9/);
   assert.match(child.logs(), /oops/);
+});
+
+void test("all of the output of several processes is added to a file", async (t) => {
+  const cleanup = createCleanup(t);
+  const logFile = join(cleanup.directory(), "logs", "talker.log");
+  for (const word of ["first", "second"]) {
+    const script = `for (let i = 0; i < 10; i++) console.log('${word} ' + i); console.error('oops')`;
+    const child = startProcess({ name: "talker", ...node(script), logLines: 3, logFile, cleanup });
+    await child.exited;
+  }
+  const lines = readFileSync(logFile, "utf8").trim().split("\n");
+  assert.equal(lines.length, 22);
+  for (const line of ["first 0", "second 9", "oops"]) assert.ok(lines.includes(line), line);
 });
 
 void test("a process that ignores SIGTERM is killed after the grace time", async (t) => {

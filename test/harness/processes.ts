@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { appendFileSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cleanup } from "./cleanup.ts";
@@ -40,6 +42,8 @@ export interface StartProcessOptions {
   readonly cwd?: string;
   /** how many lines logs() keeps, default 400 */
   readonly logLines?: number;
+  /** all of its output is added to this file, besides; default none */
+  readonly logFile?: string | undefined;
 }
 
 const endingSignals: ReadonlySet<NodeJS.Signals> = new Set([
@@ -66,7 +70,7 @@ export function commandLine(
 
 /** Starts a process that ends with this one. Throws when the command cannot be started. */
 export function startProcess(options: StartProcessOptions): RunningProcess {
-  const { name, command, args, cleanup, env = {}, cwd, logLines = 400 } = options;
+  const { name, command, args, cleanup, env = {}, cwd, logLines = 400, logFile } = options;
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...harnessConfig().inherited, ...env },
@@ -80,6 +84,7 @@ export function startProcess(options: StartProcessOptions): RunningProcess {
   }
   const lines: string[] = [];
   keepLines(child, lines, logLines);
+  if (logFile !== undefined) writeOutput(child, logFile);
   let status: ExitStatus | undefined;
   const exited = new Promise<ExitStatus>((resolve) => {
     child.once("exit", (code, signal) => {
@@ -139,6 +144,14 @@ function keepLines(child: ChildProcess, lines: string[], limit: number): void {
       lines.push(line);
       if (lines.length > limit) lines.shift();
     });
+  }
+}
+
+/** Synchronous, so that nothing is missing when this process ends. */
+function writeOutput(child: ChildProcess, file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (piece: Uint8Array) => appendFileSync(file, piece));
   }
 }
 

@@ -31,6 +31,10 @@ export interface RelayProcessOptions {
   readonly scheme?: "http" | "https";
   /** wait for /readyz, default true */
   readonly isReady?: boolean;
+  /** how long, default 20000 */
+  readonly readyTimeoutMs?: number;
+  /** what it prints is added to this file, besides; default none */
+  readonly logFile?: string;
 }
 
 /** The relay's `main.ts` in a process of its own. */
@@ -49,7 +53,16 @@ export interface RelayProcess extends RunningProcess {
 
 /** Starts a relay; it ends with the test. */
 export async function startRelayProcess(options: RelayProcessOptions): Promise<RelayProcess> {
-  const { cleanup, config, files = {}, args = [], scheme = "http", isReady = true } = options;
+  const {
+    cleanup,
+    config,
+    files = {},
+    args = [],
+    scheme = "http",
+    isReady = true,
+    readyTimeoutMs = 20_000,
+    logFile,
+  } = options;
   const directory = options.directory ?? join(cleanup.directory(), "relay");
   const dataDir = options.dataDir ?? join(directory, "data");
   mkdirSync(directory, { recursive: true });
@@ -79,6 +92,7 @@ export async function startRelayProcess(options: RelayProcessOptions): Promise<R
     // a relay starts in half the time when its code was compiled before
     env: { NODE_COMPILE_CACHE: join(harnessConfig().cache, "compiled") },
     cleanup,
+    logFile,
   });
   const url = `${scheme}://127.0.0.1:${port}`;
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;
@@ -89,7 +103,7 @@ export async function startRelayProcess(options: RelayProcessOptions): Promise<R
         if (running.status() !== undefined) throw new GiveUp(`the relay has ended: ${running.logs()}`);
         return (await fetch(`${metricsUrl}/readyz`)).ok;
       },
-      { timeoutMs: 20_000, intervalMs: 20 },
+      { timeoutMs: readyTimeoutMs, intervalMs: 20 },
     );
   }
   return {
