@@ -133,7 +133,7 @@ export function createAgentService(options: AgentServiceOptions): ServiceImpl<ty
       return { cancelled: await imports.cancel(digest, signal) };
     }),
 
-    removeImage: unary(async ({ name, digest }: RemoveImageRequest, { signal }) => {
+    removeImage: unary(async ({ name, digest, keepRunnable }: RemoveImageRequest, { signal }) => {
       assertDigest("digest", digest);
       const { canonical } = parseReference(name, "name");
       const record = await containerd.images.get(canonical, { signal });
@@ -144,7 +144,9 @@ export function createAgentService(options: AgentServiceOptions): ServiceImpl<ty
           Code.FailedPrecondition,
         );
       }
-      const image = await options.images.resolve(canonical, await readFacts(signal), signal);
+      const image = keepRunnable
+        ? await options.images.resolve(canonical, await readFacts(signal), signal)
+        : undefined;
       if (image?.isRunnable === true) {
         throw new ConnectError(
           `${canonical} can be run on node ${options.nodeName}, all of ${digest} is here: nothing was removed`,

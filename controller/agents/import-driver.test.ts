@@ -57,7 +57,7 @@ function setUp(answer: (inner: AbortSignal) => AsyncIterable<Answer> | Iterable<
           for await (const message of answer(inner)) yield message;
         },
         cancelImport: ({ digest }) => ({ cancelled: digest === DIGEST }),
-        removeImage: ({ name }) => ({ removed: name === "here" }),
+        removeImage: ({ name, keepRunnable }) => ({ removed: name === "here" && keepRunnable }),
       });
     }),
   );

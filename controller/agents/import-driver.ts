@@ -66,7 +66,7 @@ export interface ImportDriver {
   ): Promise<ImportOutcome>;
   /** Stops an import and removes what it stored; answers whether there was one. */
   cancel(task: ImportTask, signal: AbortSignal): Promise<boolean>;
-  /** Removes a name that still points at the digest; answers whether there was one. */
+  /** Removes a name that still points at the digest, unless the image can be run; answers whether there was one. */
   removeName(node: string, name: string, digest: string, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -127,7 +127,7 @@ export class RpcImportDriver implements ImportDriver {
 
   async removeName(node: string, name: string, digest: string, signal: AbortSignal): Promise<boolean> {
     const answer = await this.#client(node).removeImage(
-      { name, digest },
+      { name, digest, keepRunnable: true },
       { signal, timeoutMs: CANCEL_TIMEOUT_MS },
     );
     return answer.removed;

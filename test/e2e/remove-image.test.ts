@@ -4,12 +4,12 @@ import { after, before, describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import { imageStatus } from "../harness/cri.ts";
-import { loadImage, type LoadOptions } from "../harness/load-image.ts";
+import { loadImage } from "../harness/load-image.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import { waitFor } from "../harness/wait.ts";
 
-describe("a name of an image whose content is missing is removed from a node", () => {
+describe("a name is removed from a node", () => {
   let rig: Rig;
   let here: UniqueImage;
   before(async () => {
@@ -20,17 +20,7 @@ describe("a name of an image whose content is missing is removed from a node", (
 
   const other = "registry.test:5000/removable:v2";
   const digest = (): string => here.image.descriptor.digest;
-  /** CRI goes on seeing an image of which only a layer is missing. */
-  const damaged = (image: UniqueImage["image"]) => ({
-    without: image.layers.slice(1).map((layer) => layer.digest),
-    unpack: false,
-  });
-  const load = (options: Partial<LoadOptions> = {}) =>
-    loadImage(rig.node("b").containerd, here.image, {
-      names: [here.name, other],
-      ...damaged(here.image),
-      ...options,
-    });
+  const load = () => loadImage(rig.node("b").containerd, here.image, { names: [here.name, other] });
   const remove = (name: string, wanted: string) =>
     rig.node("b").controller.removeImage({ name, digest: wanted });
   const names = async (): Promise<readonly string[]> =>
@@ -54,10 +44,9 @@ describe("a name of an image whose content is missing is removed from a node", (
   test("in the short form that pods use: it is the same name", async () => {
     const short = await uniqueImage("short", { layers: [1000] });
     const { containerd } = rig.node("b");
-    const full = "docker.io/library/short:latest";
-    await loadImage(containerd, short.image, { names: [full], ...damaged(short.image) });
+    await loadImage(containerd, short.image, { names: ["docker.io/library/short:latest"] });
     assert.equal((await remove("short", short.image.descriptor.digest)).removed, true);
-    assert.ok(!(await names()).includes(full));
+    assert.ok(!(await names()).includes("docker.io/library/short:latest"));
   });
 
   test("that points at another digest: it stays, and the answer names both", async () => {
@@ -76,10 +65,11 @@ describe("a name of an image whose content is missing is removed from a node", (
     assert.deepEqual(await names(), all);
   });
 
-  test("of which all is there: it stays, whoever asks and however long ago that was decided", async () => {
-    await load({ without: [], unpack: true });
+  test("of an image that can be run: it stays when the caller removes only what is broken", async () => {
+    await load();
     const all = await names();
-    await assert.rejects(remove(here.name, digest()), (error) => {
+    const request = { name: here.name, digest: digest(), keepRunnable: true };
+    await assert.rejects(rig.node("b").controller.removeImage(request), (error) => {
       assert.ok(error instanceof ConnectError);
       assert.equal(error.code, Code.FailedPrecondition);
       assert.equal(
@@ -89,6 +79,15 @@ describe("a name of an image whose content is missing is removed from a node", (
       return true;
     });
     assert.deepEqual(await names(), all);
+  });
+
+  test("of an image whose content is missing: it goes then, too", async () => {
+    const broken = await uniqueImage("broken", { layers: [1000] });
+    const without = broken.image.layers.slice(1).map((layer) => layer.digest);
+    await loadImage(rig.node("b").containerd, broken.image, { names: [broken.name], without, unpack: false });
+    const request = { name: broken.name, digest: broken.image.descriptor.digest, keepRunnable: true };
+    assert.equal((await rig.node("b").controller.removeImage(request)).removed, true);
+    assert.ok(!(await names()).includes(broken.name));
   });
 
   test("that is not there: the answer says so", async () => {
