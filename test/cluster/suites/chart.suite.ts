@@ -125,6 +125,42 @@ describe("the chart on a real API server", () => {
     await helm("uninstall", "tote");
   });
 
+  test("the notes name the nodes that discard layers", async () => {
+    const node = (name: string, providerID: string, nodeInfo: object): string =>
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Node",
+        metadata: { name },
+        spec: { providerID },
+        status: { nodeInfo },
+      });
+    const nodes: readonly (readonly [string, string, object])[] = [
+      ["a", "kind://docker/kind/a", {}],
+      ["b", "aws:///eu-west-1a/i-0", { kubeletVersion: "v1.33.1-eks-1de2ab1" }],
+      ["c", "", { osImage: "Talos (v1.10.4)", kubeletVersion: "v1.33.1" }],
+      ["d", "", { osImage: "Debian GNU/Linux 13 (trixie)", kubeletVersion: "v1.33.1" }],
+    ];
+    const notes = async (): Promise<string> =>
+      (await helm("install", "tote", CHART)).split("NOTES:")[1] ?? "";
+    assert.match(await notes(), /default on EKS, Talos and kind/);
+    await helm("uninstall", "tote");
+    for (const one of nodes.toReversed()) {
+      await call(tools.kubectl, ["create", "--validate=false", "-f", "-"], node(...one));
+      await call(
+        tools.kubectl,
+        ["replace", "--validate=false", "--subresource=status", "-f", "-"],
+        node(...one),
+      );
+      const said = await notes();
+      if (one[0] === "d") assert.match(said, /No node is known to discard layers/);
+      await helm("uninstall", "tote");
+    }
+    const said = await notes();
+    assert.match(said, /cannot give any\.\n {2}a \(kind\)\n {2}b \(EKS\)\n {2}c \(Talos\)\n\S/);
+    await helm("uninstall", "tote");
+    await kubectl("delete", "nodes", "--all");
+  });
+
   async function caBundle(): Promise<string> {
     const found = asObject(
       JSON.parse(await kubectl("get", "validatingwebhookconfiguration", "tote", "-o", "json")),
