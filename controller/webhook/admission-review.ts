@@ -24,7 +24,8 @@ export function answerReview(request: unknown): AdmissionAnswer | undefined {
     return undefined;
   }
   const { mistakes, warnings } = verdict(asked);
-  const denial = { code: 422, reason: "Invalid", message: mistakes.join("; ") };
+  // without the reason Invalid: kubectl would look for details, and find none say no more than "The request is invalid"
+  const denial = { code: 422, message: mistakes.join("; ") };
   const isAllowed = mistakes.length === 0;
   return {
     body: {

@@ -17,6 +17,7 @@ import { find, render } from "../../chart/helm.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { kubeClient } from "../../harness/kube-client.ts";
 import { createPki, type Pki } from "../../harness/pki.ts";
+import { CommandError } from "../../harness/run.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { startRealApiServer, type RealApiServer } from "../real-api-server.ts";
 
@@ -90,6 +91,18 @@ describe("the validating webhook, asked by a real API server", () => {
       api.patch(NAMESPACES, { name: "shop" }, wrong, { signal }),
       /metadata\.annotations\[tote\.dev\/allow\]: "yes" is not allowed, must be "true" or "false"/,
     );
+  });
+
+  test("kubectl shows the reason", async () => {
+    const line = ["annotate", "namespace", "shop", "tote.dev/prority=high"];
+    await assert.rejects(server.kubectl(line), (error: unknown) => {
+      return (
+        error instanceof CommandError &&
+        /annotations\.tote\.dev.*denied the request: metadata\.annotations\[tote\.dev\/prority\]: unknown/.test(
+          error.stderr,
+        )
+      );
+    });
   });
 
   test("templates of workloads are checked, and pods that pull always are warned of", async () => {
