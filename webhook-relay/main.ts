@@ -49,6 +49,8 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     now: () => Date.now(),
     write: (line) => void process.stdout.write(redactor.redact(line)),
   });
+  // sleeps do not keep the process, and while it ends there may be nothing else left that does
+  const alive = setInterval(() => undefined, 60_000);
   try {
     await run(config, logger, redactor, onShutdownSignal());
     logger.info("relay stopped");
@@ -56,6 +58,8 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   } catch (error) {
     process.stderr.write(`tote webhook-relay: ${redactor.redact(describeError(error))}\n`);
     return 1;
+  } finally {
+    clearInterval(alive);
   }
 }
 
