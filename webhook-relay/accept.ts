@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { RelayEvent } from "./event/event.ts";
-import { ACCEPT_QUEUE_MAX } from "./limits.ts";
+import { ACCEPT_QUEUE_MAX, SIZE_LOOK_EVENTS } from "./limits.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { AcceptedEvent, NewEvent, PlannedDelivery } from "./store/accept-events.ts";
 import { StoreError } from "./store/database.ts";
 import type { RelayStore } from "./store/store.ts";
+import type { Writability } from "./writability.ts";
 
 /** Events cannot be taken now; the client should come again. */
 export class RefusedError extends Error {
@@ -21,8 +22,9 @@ export interface AcceptorOptions {
   readonly plan: (event: RelayEvent) => readonly PlannedDelivery[];
   /** there is something to do for these subscriptions */
   readonly wake: (subscriptions: Iterable<string>) => void;
-  /** whether the store is as large as it may be */
-  readonly isFull: () => boolean;
+  readonly writability: Writability;
+  /** called now and then while events come: the store may have grown too large */
+  readonly lookAtSize: () => void;
   readonly clock: Clock;
   readonly metrics: RelayMetrics;
   readonly logger: Logger;
@@ -32,6 +34,7 @@ export interface AcceptorOptions {
 export class Acceptor {
   readonly #options: AcceptorOptions;
   #waiting = 0;
+  #sinceLook = 0;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
@@ -55,23 +58,33 @@ export class Acceptor {
   }
 
   async #take(events: readonly NewEvent[]): Promise<readonly AcceptedEvent[]> {
-    const { store, clock, isFull, wake } = this.#options;
-    if (isFull()) throw this.#refuse(events, "the store is as large as it may be", undefined);
+    const { store, clock, writability, wake } = this.#options;
+    if (writability.isFull) throw this.#refuse(events, writability.problem, undefined);
     if (this.#waiting + events.length > ACCEPT_QUEUE_MAX) {
       throw this.#refuse(events, "too many events wait for the disk", undefined);
     }
     this.#waiting += events.length;
     try {
       const accepted = await store.accept(events, clock.now());
+      writability.succeeded();
       this.#count(events, accepted);
+      this.#grow(events.length);
       wake(new Set(events.flatMap(({ deliveries }) => deliveries.map(({ subscription }) => subscription))));
       return accepted;
     } catch (error) {
-      if (error instanceof StoreError) throw this.#refuse(events, "the store cannot be written", error);
-      throw error;
+      if (!(error instanceof StoreError)) throw error;
+      writability.failed(error);
+      throw this.#refuse(events, "the store cannot be written", error);
     } finally {
       this.#waiting -= events.length;
     }
+  }
+
+  #grow(events: number): void {
+    this.#sinceLook += events;
+    if (this.#sinceLook < SIZE_LOOK_EVENTS) return;
+    this.#sinceLook = 0;
+    this.#options.lookAtSize();
   }
 
   #count(events: readonly NewEvent[], accepted: readonly AcceptedEvent[]): void {

@@ -1,16 +1,20 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { formatDuration, formatSize } from "../lib/units.ts";
+import { Bell } from "./deliver/bell.ts";
 import {
   CLOCK_JUMP_MS,
   DELIVERY_MAX_AGE_MS,
   HOUSEKEEPING_INTERVAL_MS,
   RETENTION_STEP,
   SIZE_RELIEF,
+  STORE_PROBE_MS,
   TOMBSTONE_MS,
 } from "./limits.ts";
 import type { RelayMetrics } from "./metrics.ts";
+import { StoreError } from "./store/database.ts";
 import type { RelayStore } from "./store/store.ts";
+import type { Writability } from "./writability.ts";
 
 /** What may be kept. */
 export interface RetentionPolicy {
@@ -33,6 +37,8 @@ export interface HousekeeperOptions {
   readonly maxAgeOf: (subscription: string) => number | undefined;
   /** the clock was set back by so many milliseconds: what is due has another time now */
   readonly onSetBack: (milliseconds: number) => void;
+  /** learns what the clean-up finds out */
+  readonly writability: Writability;
 }
 
 /** Keeps the store small, gives up what is too old, and notices when somebody sets the clock. */
@@ -40,21 +46,23 @@ export class Housekeeper {
   readonly #options: HousekeeperOptions;
   /** what the wall clock is ahead of the monotonic one, in milliseconds */
   #ahead: number;
-  #isFull = false;
+  readonly #bell: Bell;
 
   constructor(options: HousekeeperOptions) {
     this.#options = options;
     this.#ahead = options.clock.now() - options.clock.monotonic();
+    this.#bell = new Bell(options.clock);
   }
 
-  /** Whether the store is as large as it may be although everything that may go is gone. */
-  get isFull(): boolean {
-    return this.#isFull;
+  /** Cleans up soon when the store is larger than it may be. */
+  lookAtSize(): void {
+    const { store, policy } = this.#options;
+    if (store.size().used > policy.maxBytes) this.#bell.ring();
   }
 
   /** Works until `signal` fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { writability, logger } = this.#options;
     try {
       while (!signal.aborted) {
         try {
@@ -63,18 +71,35 @@ export class Housekeeper {
           signal.throwIfAborted();
           logger.error("the store cannot be cleaned up, it is tried again", { error });
         }
-        await clock.sleep(HOUSEKEEPING_INTERVAL_MS, signal);
+        await this.#bell.wait(writability.hasFailed ? STORE_PROBE_MS : HOUSEKEEPING_INTERVAL_MS, signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
 
-  /** Does everything once. */
+  /** Does everything once, or nothing while the store cannot be written. */
   async sweep(signal: AbortSignal): Promise<void> {
+    if (!(await this.#canWrite())) return;
     await this.#followClock();
     await this.#expire(signal);
     await this.#retain(signal);
+  }
+
+  /** Without it, nobody would know that there is room again when nobody dares to post, or that there is none. */
+  async #canWrite(): Promise<boolean> {
+    const { store, writability, logger } = this.#options;
+    try {
+      await store.probe();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (!writability.hasFailed) logger.error("the store cannot be written", { error });
+      writability.failed(error);
+      return false;
+    }
+    if (writability.hasFailed) logger.info("the store can be written again");
+    writability.succeeded();
+    return true;
   }
 
   /**
@@ -113,7 +138,7 @@ export class Housekeeper {
   }
 
   async #retain(signal: AbortSignal): Promise<void> {
-    const { store, policy, clock, metrics, logger } = this.#options;
+    const { store, policy, clock, writability, logger } = this.#options;
     const now = clock.now();
     await this.#delete(now - policy.eventsMs, now - policy.deadMs, signal, () => true);
     if (store.size().used > policy.maxBytes) {
@@ -126,14 +151,13 @@ export class Housekeeper {
     store.vacuum();
     const { used } = store.size();
     const isFull = used > policy.maxBytes;
-    if (isFull && !this.#isFull) {
+    if (isFull && !writability.isFull) {
       logger.error("the store is full of deliveries that wait: new events are refused until there is room", {
         size: formatSize(used),
         limit: formatSize(policy.maxBytes),
       });
     }
-    this.#isFull = isFull;
-    metrics.storeWritable(!isFull);
+    writability.setFull(isFull);
   }
 
   async #delete(before: number, deadBefore: number, signal: AbortSignal, goOn: () => boolean): Promise<void> {

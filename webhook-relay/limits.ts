@@ -69,6 +69,10 @@ export const UNWRITTEN_GRACE_MS = 3_000;
 
 /** How often the store is cleaned up. */
 export const HOUSEKEEPING_INTERVAL_MS = 60_000;
+/** How often a store that could not be written is tried again, whether events come or not. */
+export const STORE_PROBE_MS = 5_000;
+/** After so many events the size of the store is looked at, so that a storm does not outgrow it until the next clean-up. */
+export const SIZE_LOOK_EVENTS = 100;
 /** Events or deliveries that one transaction of the clean-up touches. */
 export const RETENTION_STEP = 500;
 /** When the store is too large it is brought down to this share of what it may be. */

@@ -132,7 +132,10 @@ export function createRelayMetrics(options: RelayMetricsOptions): RelayMetrics {
     "tote_relay_config_last_reload_success_timestamp_seconds",
     "when it was last found good",
   );
-  const writable = gauge("tote_relay_store_writable", "1 when the store takes events");
+  const writable = gauge(
+    "tote_relay_store_writable",
+    "1 when the store takes events, 0 when it is full or cannot be written",
+  );
   const brokenStores = new Counter({
     name: "tote_relay_store_set_aside_total",
     help: "broken stores that were set aside at the start",

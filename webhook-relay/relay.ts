@@ -23,6 +23,7 @@ import { openStore, type SqliteStoreOptions } from "./store/sqlite-store.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { ResolvedSubscription } from "./subscriptions/subscription.ts";
 import type { TokenSet } from "./tokens.ts";
+import { Writability } from "./writability.ts";
 
 /** What a relay is built from. */
 export interface RelayOptions {
@@ -94,7 +95,11 @@ export function createRelay(options: RelayOptions): Relay {
   }
   if (interrupted > 0)
     logger.warn("deliveries were under way when the relay ended, they are made again", { interrupted });
-  let readiness: Readiness = { ready: false, reason: "the relay starts" };
+  const writability = new Writability(metrics);
+  let stage: Readiness = { ready: false, reason: "the relay starts" };
+  // one for the health server, the app and the page
+  const readiness = (): Readiness =>
+    stage.ready && writability.problem !== "" ? { ready: false, reason: writability.problem } : stage;
   let publicKeys: readonly Uint8Array[] = [];
 
   const makeSink = createMakeSink({ ...options, factories: options.sinks, store, metrics });
@@ -116,12 +121,14 @@ export function createRelay(options: RelayOptions): Relay {
     onSetBack(milliseconds) {
       for (const lane of dispatcher.lanes) lane.clockSetBack(milliseconds);
     },
+    writability,
   });
   const acceptor = new Acceptor({
     store,
     plan: (event) => dispatcher.plan(event),
     wake: (subscriptions) => dispatcher.wake(subscriptions),
-    isFull: () => housekeeper.isFull,
+    writability,
+    lookAtSize: () => housekeeper.lookAtSize(),
     clock,
     metrics,
     logger: logger.child("accept"),
@@ -139,7 +146,7 @@ export function createRelay(options: RelayOptions): Relay {
     control,
     acceptor,
     tokens,
-    readiness: () => readiness,
+    readiness,
     publicKeys: () => publicKeys,
     clock,
     metrics,
@@ -154,7 +161,7 @@ export function createRelay(options: RelayOptions): Relay {
     control,
     store,
     metrics,
-    readiness: () => (housekeeper.isFull ? { ready: false, reason: "the store is full" } : readiness),
+    readiness,
     async apply(subscriptions) {
       publicKeys = publicKeysOf(subscriptions);
       await dispatcher.apply(subscriptions);
@@ -169,16 +176,16 @@ export function createRelay(options: RelayOptions): Relay {
           });
         }
       }
-      readiness = { ready: true, reason: "" };
+      stage = { ready: true, reason: "" };
     },
     async run(signal) {
       await Promise.all([housekeeper.run(signal), replayer.run(signal)]);
     },
     retire() {
-      readiness = { ready: false, reason: "the relay stops" };
+      stage = { ready: false, reason: "the relay stops" };
     },
     async stop(graceMs) {
-      readiness = { ready: false, reason: "the relay stops" };
+      stage = { ready: false, reason: "the relay stops" };
       await dispatcher.stop(graceMs);
       try {
         store.close();

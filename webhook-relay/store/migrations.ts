@@ -113,16 +113,19 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** The `user_version` of a store that this release has opened. */
+export const STORE_VERSION = MIGRATIONS.length;
+
 /**
  * Brings a database to the newest version, one transaction per step.
  * @throws StoreError when a newer release has written it
  */
 export function migrate(database: DatabaseSync): void {
   const found = int(onlyRow(database.prepare("PRAGMA user_version")), "user_version");
-  if (found > MIGRATIONS.length) {
+  if (found > STORE_VERSION) {
     throw new StoreError(
       "other",
-      `the store has version ${found}, this release knows ${MIGRATIONS.length}: a newer release wrote it, start that one`,
+      `the store has version ${found}, this release knows ${STORE_VERSION}: a newer release wrote it, start that one`,
     );
   }
   for (const [index, sql] of MIGRATIONS.entries()) {

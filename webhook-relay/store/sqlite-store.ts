@@ -151,6 +151,8 @@ function createStore(parts: Parts): RelayStore {
       return { used: (pages - free) * pageSize, file: fileSize(path) + fileSize(`${path}-wal`) };
     },
 
+    probe: () => queue.run(() => void statements.touch.run()),
+
     expire: (step) => queue.run(() => expireDeliveries(statements, step)),
     deleteEnded: (step) => queue.run(() => deleteEnded(statements, step, midway)),
     deleteRemembered: (before) => queue.run(() => deleteRemembered(statements, before)),

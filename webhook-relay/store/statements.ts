@@ -1,5 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
+import { STORE_VERSION } from "./migrations.ts";
+
 /** The condition of `deliveries_by_group`, word for word: SQLite uses a partial index only then. */
 const IN_GROUP = "state IN ('pending', 'delivering') AND group_key IS NOT NULL";
 
@@ -152,6 +154,9 @@ const SQL = {
   pageCount: "PRAGMA page_count",
   freePages: "PRAGMA freelist_count",
   pageSize: "PRAGMA page_size",
+
+  /** an UPDATE that changes nothing may write nothing, this always writes a page */
+  touch: `PRAGMA user_version = ${STORE_VERSION}`,
 
   // what people see
   showEvent: "SELECT * FROM events WHERE id = ?",

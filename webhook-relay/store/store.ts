@@ -65,6 +65,8 @@ export interface RelayStore {
   /** how many deliveries that are not delivered each subscription has, by state */
   counts(): readonly StateCount[];
   size(): StoreSize;
+  /** Writes what is there already, to see whether anything can be written. */
+  probe(): Promise<void>;
 
   /** Gives up deliveries that have waited too long; answers how many. */
   expire(step: ExpiryStep): Promise<number>;
