@@ -21,6 +21,7 @@ const SUBJECT = subjectKey("shop", IMAGE, "node-b");
 const UNREACHABLE = { reason: "ErrImagePull", message: "dial tcp: connect: connection refused" };
 const BACK_OFF = { reason: "ImagePullBackOff", message: `Back-off pulling image "${IMAGE}"` };
 const FAILING: PodOptions = { name: "web-1", containers: [{ waiting: UNREACHABLE }] };
+const REMOVED = { type: "settled", reason: "StaleRecordRemoved", message: "nobody has it" } as const;
 const OPTED_OUT = { [ANNOTATIONS.autoSalvage]: "false" };
 
 interface Case extends SalvageRig {
@@ -170,6 +171,17 @@ test("the most urgent pod that has asked decides how urgent the record is", asyn
   show({ ...FAILING, name: "web-3", annotations: { ...asks("high"), ...OPTED_OUT } });
   await reconcile();
   assert.match(toldRecords.at(-1) ?? "", / high$/);
+});
+
+test("a pod whose stale record was removed is not refused while its kubelet pulls anew", async (t) => {
+  const { show, reconcile, record, made, questions } = await setUp(t);
+  show({ ...FAILING, containers: [{ waiting: { reason: "CreateContainerError", message: "gone" } }] });
+  await record({ ...detected, isCorrupt: true }, REMOVED);
+  // nobody knows any more what the name means
+  questions.lack("node-a");
+  show(FAILING);
+  await reconcile();
+  assert.equal(made(), 1);
 });
 
 test("what was refused is not refused in a record again and again, until it would be allowed", async (t) => {

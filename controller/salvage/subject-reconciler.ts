@@ -1,3 +1,4 @@
+import { isDigest } from "../../lib/digest.ts";
 import type { Logger } from "../../lib/log.ts";
 import { dispositionOf } from "../detect/disposition.ts";
 import { subjectOfEpisode, type FailingContainer, type FailureWatch } from "../detect/failure-watch.ts";
@@ -161,14 +162,19 @@ export class SubjectReconciler {
     }
   }
 
-  /** Records of the same key, and open ones about the same name: what it means may have become known since. */
+  /**
+   * Records of the same key, and open ones about the same name: what it means may have become known since. While nobody knows
+   * what it means, all about the name: one of them may have removed the name from the node, and the knowledge with it.
+   */
   #recordsOf(key: RecordKey, subject: string): readonly SalvageRecord[] {
     const { book } = this.#options;
     const text = recordKeyText(key);
     const records = new Map<string, SalvageRecord>();
-    for (const record of [...book.about(subject), ...book.withDigest(key.content)]) {
-      const isSame = recordKeyText(keyOfRecord(record)) === text;
-      const isOpen = !hasEnded(record.status) && book.about(subject).includes(record);
+    const about = book.about(subject);
+    for (const record of [...about, ...book.withDigest(key.content)]) {
+      const isAbout = about.includes(record);
+      const isSame = recordKeyText(keyOfRecord(record)) === text || (isAbout && !isDigest(key.content));
+      const isOpen = !hasEnded(record.status) && isAbout;
       // history of the original, not yet marked as such
       if (isLegacy(record)) continue;
       if (isSame || isOpen) records.set(keyOf(record.metadata), record);
