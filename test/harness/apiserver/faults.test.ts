@@ -32,6 +32,8 @@ describe("faults", () => {
     assert.equal((await get()).status, 200);
     server.faults.add({ kind: "status", status: 500, times: 2, name: "a", user: "admin" });
     assert.deepEqual([(await get()).status, (await get()).status, (await get()).status], [500, 500, 200]);
+    server.faults.add({ kind: "status", status: 500, after: 1, times: 1, name: "a", user: "admin" });
+    assert.deepEqual([(await get()).status, (await get()).status, (await get()).status], [200, 500, 200]);
   });
 
   test("429 is plain text with Retry-After, all else a Status", async () => {

@@ -32,7 +32,13 @@ export type FaultKind =
   | { readonly kind: "lost" };
 
 /** A fault, and which requests meet it. */
-export type FaultRule = FaultMatch & FaultKind & { /** default: until removed */ readonly times?: number };
+export type FaultRule = FaultMatch &
+  FaultKind & {
+    /** requests that it meets, default: all until it is removed */
+    readonly times?: number;
+    /** requests that it lets pass first, default 0 */
+    readonly after?: number;
+  };
 
 /** What a request is, for the match. */
 export interface FaultSubject {
@@ -59,6 +65,7 @@ export interface Faults {
 interface ActiveRule {
   readonly rule: FaultRule;
   left: number;
+  passing: number;
 }
 
 /** The faults that are set. */
@@ -66,14 +73,18 @@ export class FaultList {
   readonly #rules: ActiveRule[] = [];
 
   add(rule: FaultRule): () => void {
-    const active = { rule, left: rule.times ?? Infinity };
+    const active = { rule, left: rule.times ?? Infinity, passing: rule.after ?? 0 };
     this.#rules.push(active);
     return () => this.#remove(active);
   }
 
   /** The fault that a request meets; it counts as met. */
   take(subject: FaultSubject): FaultRule | undefined {
-    const active = this.#rules.find(({ rule }) => matches(rule, subject));
+    const active = this.#rules.find((one) => {
+      if (!matches(one.rule, subject)) return false;
+      one.passing -= 1;
+      return one.passing < 0;
+    });
     if (active === undefined) return undefined;
     active.left -= 1;
     if (active.left <= 0) this.#remove(active);

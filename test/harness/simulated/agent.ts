@@ -48,6 +48,15 @@ export interface SimulatedAgentOptions {
 interface Held {
   readonly image: SimulatedImage;
   readonly names: Set<string>;
+  /** its content is missing */
+  isDamaged: boolean;
+}
+
+/** An image as a node has it. */
+export interface FoundImage extends NamedImage {
+  readonly names: readonly string[];
+  /** its records are there, and its content is not */
+  readonly isDamaged: boolean;
 }
 
 /** An agent without a containerd: it answers the controller over RPC as one would, and moves nothing but numbers. */
@@ -59,6 +68,8 @@ export class SimulatedAgent implements ReadableNode {
   /** bytes of imports that have failed, by digest */
   readonly #kept = new Map<string, number>();
   readonly #calls: AgentCall[] = [];
+  /** called with each call before it is worked on, which waits for what is returned; set by tests */
+  onCall: (call: AgentCall) => Promise<void> | undefined = () => undefined;
   #tls: TlsMaterial | undefined;
   #server: RpcServer | undefined;
   #port: number;
@@ -105,7 +116,8 @@ export class SimulatedAgent implements ReadableNode {
 
   /** Puts an image on the node. */
   put(image: SimulatedImage, ...names: readonly string[]): void {
-    const held = this.#images.get(image.digest) ?? { image, names: new Set() };
+    const held = this.#images.get(image.digest) ?? { image, names: new Set(), isDamaged: false };
+    held.isDamaged = false;
     for (const name of names) {
       for (const other of this.#images.values()) other.names.delete(normalizeReference(name));
       held.names.add(normalizeReference(name));
@@ -113,16 +125,23 @@ export class SimulatedAgent implements ReadableNode {
     this.#images.set(image.digest, held);
   }
 
+  /** Loses the content of an image; its names stay. */
+  damage(digest: string): void {
+    const held = this.#images.get(digest);
+    if (held !== undefined) held.isDamaged = true;
+  }
+
   /** What a reference or digest is on this node. */
-  find(reference: string): { readonly image: SimulatedImage; readonly names: readonly string[] } | undefined {
+  find(reference: string): FoundImage | undefined {
     const held = isDigest(reference)
       ? this.#images.get(reference)
       : this.#named(normalizeReference(reference));
-    return held && { image: held.image, names: [...held.names].sort() };
+    return held && { ...held, names: [...held.names].sort() };
   }
 
   serve(digest: string): SimulatedImage | undefined {
-    return this.#server === undefined ? undefined : this.#images.get(digest)?.image;
+    const held = this.#images.get(digest);
+    return this.#server === undefined || held?.isDamaged === true ? undefined : held?.image;
   }
 
   async start(): Promise<void> {
@@ -168,36 +187,40 @@ export class SimulatedAgent implements ReadableNode {
 
   #routes(router: ConnectRouter): void {
     const { getNode, listImages, resolveImage, importImage, cancelImport, removeImage } = AgentService.method;
-    router.rpc(getNode, () => {
-      this.#called("GetNode", "");
+    router.rpc(getNode, async () => {
+      await this.#called("GetNode", "");
       return nodeReply(this.node, this.#imports.size);
     });
     router.rpc(listImages, () => listReply(this.images));
-    router.rpc(resolveImage, ({ reference }) => {
-      this.#called("ResolveImage", reference);
+    router.rpc(resolveImage, async ({ reference }) => {
+      await this.#called("ResolveImage", reference);
       const found = this.find(reference);
       if (found === undefined) throw new ConnectError(`${reference} is not here`, Code.NotFound);
       return resolveReply(found);
     });
     router.rpc(importImage, (request, { signal }) => this.#import(request, signal));
-    router.rpc(cancelImport, ({ digest, grant }) => {
-      this.#called("CancelImport", digest, grant);
+    router.rpc(cancelImport, async ({ digest, grant }) => {
+      await this.#called("CancelImport", digest, grant);
       const running = this.#imports.get(digest);
       running?.stop(Code.Canceled, "the import was cancelled");
       const isKept = this.#kept.delete(digest);
       return { cancelled: running !== undefined || isKept };
     });
-    router.rpc(removeImage, ({ name, digest }) => {
-      this.#called("RemoveImage", name);
-      return { removed: this.#images.get(digest)?.names.delete(normalizeReference(name)) === true };
+    router.rpc(removeImage, async ({ name, digest }) => {
+      await this.#called("RemoveImage", name);
+      const held = this.#images.get(digest);
+      if (held?.isDamaged === false) {
+        throw new ConnectError(`${name} can be run here: nothing was removed`, Code.FailedPrecondition);
+      }
+      return { removed: held?.names.delete(normalizeReference(name)) === true };
     });
   }
 
   async *#import(request: ImportImageRequest, signal: AbortSignal): AsyncGenerator<ImportReply> {
     const { digest, names } = request;
-    this.#called("ImportImage", digest, request.grant);
+    await this.#called("ImportImage", digest, request.grant);
     const here = this.#images.get(digest);
-    if (here !== undefined) {
+    if (here?.isDamaged === false) {
       this.put(here.image, ...names);
       yield resultReply(here.image, { transferred: 0, reused: here.image.bytes, sources: [] }, names);
       return;
@@ -243,14 +266,11 @@ export class SimulatedAgent implements ReadableNode {
     return made;
   }
 
-  #called(method: string, about: string, grant = ""): void {
+  async #called(method: string, about: string, grant = ""): Promise<void> {
     const payload = grant.split(".")[1] ?? "";
     const claims = payload === "" ? {} : asJson(JSON.parse(Buffer.from(payload, "base64url").toString()));
-    this.#calls.push({
-      method,
-      about,
-      record: asText(claims["record"]),
-      epoch: Number(claims["epoch"] ?? 0),
-    });
+    const call = { method, about, record: asText(claims["record"]), epoch: Number(claims["epoch"] ?? 0) };
+    this.#calls.push(call);
+    await this.onCall(call);
   }
 }

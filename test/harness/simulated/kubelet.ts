@@ -11,6 +11,7 @@ import {
   type PodSpec,
 } from "../kubelet/pod-status.ts";
 import type { Fleet } from "./fleet.ts";
+import type { SimulatedImage } from "./image.ts";
 import type { NamedImage } from "./replies.ts";
 
 /** Options of startKubelets. */
@@ -110,6 +111,8 @@ export function startKubelets({ server, fleet, cleanup }: KubeletsOptions): Kube
     if (found === undefined || container.pullPolicy === "Always") {
       return { kind: "waiting", reason: "ErrImagePull", message: pullError(image) };
     }
+    if (found.isDamaged)
+      return { kind: "waiting", reason: "CreateContainerError", message: contentMissing(found.image) };
     const repoDigests = [`${name}@${found.image.digest}`];
     const cri = { id: found.image.configDigest, repoTags: [image], repoDigests, size: 0, pinned: false };
     return { kind: fine, since: "2026-01-01T00:00:00Z", image: cri };
@@ -155,6 +158,12 @@ function nodeImages(
 /** The text of containerd 1.6 for a registry that is down. */
 function unreachable(image: string): string {
   return `rpc error: code = Unknown desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": failed to do request: Head "https://registry.test:5000/v2/": dial tcp 10.0.0.1:5000: connect: connection refused`;
+}
+
+/** The text of containerd 1.6 for an image whose layer is gone. */
+function contentMissing({ blobs }: SimulatedImage): string {
+  const gone = blobs.at(-1)?.digest ?? "";
+  return `failed to create containerd container: error unpacking image: failed to extract layer ${gone}: failed to get reader from content store: content digest ${gone}: not found`;
 }
 
 function repositoryOf(image: string): string | undefined {

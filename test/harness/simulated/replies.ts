@@ -50,19 +50,26 @@ export function listReply(images: readonly NamedImage[]): MessageInitShape<typeo
   };
 }
 
-/** An image that is there in full. */
+/** An image that is there in full, or damaged: of its layer nothing is left. */
 export function resolveReply({
   image,
   names,
-}: NamedImage): MessageInitShape<typeof ResolveImageResponseSchema> {
+  isDamaged,
+}: NamedImage & { readonly isDamaged: boolean }): MessageInitShape<typeof ResolveImageResponseSchema> {
+  const missing = isDamaged ? image.blobs.at(-1) : undefined;
   return {
     target: targetOf(image),
     manifest: targetOf(image),
     names: [...names].sort(),
     configDigest: image.configDigest,
-    blobs: image.blobs.map((blob) => ({ descriptor: descriptor(blob), present: true, unpacked: true })),
-    complete: true,
-    runnable: true,
+    blobs: image.blobs.map((blob) => ({
+      descriptor: descriptor(blob),
+      present: blob !== missing,
+      unpacked: blob !== missing,
+    })),
+    complete: !isDamaged,
+    incompleteMessage: isDamaged ? "LAYERS_MISSING" : "",
+    runnable: !isDamaged,
   };
 }
 
