@@ -22,6 +22,22 @@ function cancels(rig: SimulatedRig, node: string): number {
   return rig.fleet.agent(node).calls.filter(({ method }) => method === "CancelImport").length;
 }
 
+/** Waits until the controller has seen that a node is not Ready: until it refuses what only that node has. */
+async function knowsNotReady(rig: SimulatedRig, node: string): Promise<void> {
+  rig.createNamespace("probe");
+  for (let count = 1; count <= 20; count += 1) {
+    const { name } = rig.image(`probe-${count}`, node);
+    rig.createPod({ name: `probe-${count}`, namespace: "probe", node: "c", image: name });
+    const ended = await waitFor("the probe's record", () =>
+      rig
+        .records("probe")
+        .find(({ spec, status }) => spec.imageRef === name && status.completedAt !== undefined),
+    );
+    if (ended.status.message?.includes(`${node}: the node is not Ready`) === true) return;
+  }
+  assert.fail(`node ${node} is taken for Ready`);
+}
+
 test("when the source dies in the middle the next one goes on where it was", async (t) => {
   const rig = await startSimulatedRig(t);
   const { image, release } = await halfway(rig, "a", "c");
@@ -40,9 +56,11 @@ test("a source whose node goes NotReady is not asked again: the next attempt tak
   const { image, release } = await halfway(rig, "a");
   assert.deepEqual(rig.fleet.begun[0]?.sources, ["a"]);
   rig.kubelets.setReady("a", false);
+  await knowsNotReady(rig, "a");
   rig.fleet.agent("c").put(image, image.name);
-  await waitFor("the controller to know", () => rig.server.get("nodes", "a") !== undefined);
-  await rig.fleet.agent("a").stop();
+  rig.kubelets.setReady("c", true);
+  // node a's agent goes on and would serve it: the attempt ends for another reason
+  await rig.fleet.agent("b").restart();
   release();
   await waitFor("a second attempt", () => {
     rig.clock.skip(5_000);
