@@ -70,6 +70,7 @@ void suite("values of the chart", () => {
     "a word that is not allowed": { controller: { imageAuthorization: "never" } },
     "a runtime that nobody knows": { agent: { runtime: "cri-o" } },
     "an event that does not exist": { notifications: { events: ["deleted"] } },
+    "an event that does not exist, among others": { notifications: { events: "detected,deleted" } },
     "a digest that is cut": { image: { digest: "sha256:abc" } },
     "a CIDR without a mask": { networkPolicy: { apiServer: { cidrs: ["10.0.0.1"] } } },
     "an interval that Prometheus does not read": { serviceMonitor: { interval: "1.5m" } },
