@@ -14,6 +14,7 @@ import { toteVersion } from "../lib/version.ts";
 import { readControllerConfig, type ControllerConfig } from "./config.ts";
 import { createController } from "./controller.ts";
 import { HEAP_GROWTH_PERCENT } from "./limits.ts";
+import { registerInsecurity } from "./insecurity.ts";
 import { loadKubeConnection, type KubeConfigSource } from "./kube/kube-config.ts";
 import { serveWebhook, type ServedWebhook } from "./webhook/serve-webhook.ts";
 
@@ -92,6 +93,7 @@ async function run(
   onCertificates = () => controller.certificatesChanged();
   if (config.insecure) logger.warn("INSECURE: agents are called without TLS and without grants");
   const { registry } = controller;
+  registerInsecurity(registry, config.insecure);
   let webhook: ServedWebhook | undefined;
   registerTlsMetrics(registry, {
     service: () => reloader?.current.cert,

@@ -2,6 +2,7 @@ import { Registry } from "prom-client";
 
 import { createAgentMetrics } from "../../agent/metrics.ts";
 import { createMetricsInterceptor } from "../../agent/rpc/metrics.ts";
+import { registerInsecurity } from "../../controller/insecurity.ts";
 import { createKubeMetrics } from "../../controller/kube/metrics.ts";
 import { createControllerMetrics } from "../../controller/report/metrics.ts";
 import { registerWebhookMetrics } from "../../controller/webhook/webhook-server.ts";
@@ -27,6 +28,7 @@ export function registryOf(service: Service): Registry {
       createControllerMetrics({ registry, failingNow: () => NOTHING_FAILS });
       createKubeMetrics(registry).showElector({ term: undefined });
       registerWebhookMetrics(registry);
+      registerInsecurity(registry, false);
       break;
     case "agent":
       createAgentMetrics({ registry, isInsecure: false, activeTransfers: () => 0 });
