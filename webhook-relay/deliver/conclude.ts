@@ -116,7 +116,8 @@ function endOf(
     lease,
     now,
     message: redact(decision.message).slice(0, ERROR_MAX_CHARS),
-    mayHaveArrived: isInterrupted || (outcome.kind === "retry" && outcome.mayHaveArrived === true),
+    mayHaveArrived:
+      outcome.kind !== "delivered" && (lease.mayHaveArrived || mayArrive(outcome, isInterrupted)),
     attempt: {
       startedAt,
       durationMs,
@@ -128,6 +129,10 @@ function endOf(
     sinkState: outcome.state ?? [],
     health,
   };
+}
+
+function mayArrive(outcome: Outcome, isInterrupted: boolean): boolean {
+  return isInterrupted || (outcome.kind === "retry" && outcome.mayHaveArrived === true);
 }
 
 /** The relay stops: the attempt costs nothing, and the next relay makes it anew. */

@@ -121,7 +121,10 @@ export interface Attempt {
   readonly startedAt: number;
   /** the delivery was asked for again by a person or a replay */
   readonly isReplay: boolean;
-  /** an earlier attempt may have got through: the relay was killed meanwhile, or its outcome said so */
+  /**
+   * An earlier attempt may have got through, of this delivery or of another that is part of it now: the relay was killed
+   * meanwhile, or its outcome said so. It stays so until something is delivered.
+   */
   readonly mayHaveArrived: boolean;
 }
 

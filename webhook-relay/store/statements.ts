@@ -72,6 +72,8 @@ const SQL = {
   lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1,
       is_overflow = max(is_overflow, :overflow,
         coalesce((SELECT max(is_overflow) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
+      may_have_arrived = max(may_have_arrived,
+        coalesce((SELECT max(may_have_arrived) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
       total = 1 + (SELECT count(*) FROM deliveries AS member WHERE member.lead_id = deliveries.id)
     WHERE id = :id AND state = 'pending'
     RETURNING id, event_seq, group_key, fence, attempts, spent, rejections, age_from, total, is_overflow, is_replay,

@@ -177,6 +177,24 @@ test("a growing group takes up what came since its last attempt, and one batch o
   );
 });
 
+test("what may have arrived is known of a batch whatever leads it, until it is delivered", async (t) => {
+  const store = open(t);
+  const group = { key: "incident", intervalMs: 0 };
+  const folding: Folding = { max: 100, load: 50, grows: true, overflowAfter: undefined };
+  const request = { subscription: "one", limit: 1, folding, now: 1000 };
+  await store.accept([received("a", ["one"], group)], 1000);
+  const [older] = await store.lease(request);
+  assert.ok(older);
+  await store.endAttempt(endOf(older, "delivered"));
+  await store.accept([received("b", ["one"], group)], 1000);
+  const [newer] = await store.lease(request);
+  assert.ok(newer);
+  await store.endAttempt(endOf(newer, "pending", { dueAt: 1000, mayHaveArrived: true }));
+  await store.sendAgain(older.deliveryId, 1000);
+  const [both] = await store.lease(request);
+  assert.deepEqual([both?.deliveryId, both?.total, both?.mayHaveArrived], [older.deliveryId, 2, true]);
+});
+
 test("too much that is due goes as one batch, whatever its groups", async (t) => {
   const store = open(t);
   const folding: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };

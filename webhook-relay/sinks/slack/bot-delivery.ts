@@ -52,7 +52,7 @@ export async function deliverAsBot(options: BotDeliveryOptions, batch: Batch): P
   if (root !== undefined) return await changeIncident(options, batch, { key, root, card });
   if (!gate.mayOpen()) return await addToStormMessage(options, batch);
   const found = attempt.mayHaveArrived ? await findAgain(options, blockIdOf(key)) : "";
-  if (typeof found !== "string") return unsure(found);
+  if (typeof found !== "string") return outcomeOf(found, []);
   const outcome = await openIncident(options, key, card, found);
   if (outcome.kind === "delivered") gate.opened();
   return outcome;
@@ -119,7 +119,7 @@ async function addToStormMessage(options: BotDeliveryOptions, batch: Batch): Pro
     answer = await api.send({ channel: before.channel, ts: before.ts }, rendered);
   } else if (attempt.mayHaveArrived) {
     const found = await findAgain(options, mark);
-    if (typeof found !== "string") return unsure(found);
+    if (typeof found !== "string") return outcomeOf(found, []);
     if (found !== "") answer = await api.send({ channel: idOf(channel, state), ts: found }, rendered);
   }
   if (answer === undefined || isGone(answer)) answer = await api.send({ channel }, rendered);
@@ -141,12 +141,6 @@ async function findAgain(
   mark: string,
 ): Promise<string | SlackAnswer> {
   return await api.find(idOf(channel, state), mark);
-}
-
-/** It could not be found out whether the message is there: the next attempt looks again. */
-function unsure(answer: SlackAnswer): Outcome {
-  const outcome = outcomeOf(answer, []);
-  return outcome.kind === "retry" ? { ...outcome, mayHaveArrived: true } : outcome;
 }
 
 function isGone(answer: SlackAnswer): boolean {

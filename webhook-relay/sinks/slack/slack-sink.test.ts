@@ -249,6 +249,22 @@ test("a message whose answer got lost is found again; without the right to look 
   }
 });
 
+test("a message whose answer got lost is still looked for when it was found and could not be changed", async (t) => {
+  for (const fault of [
+    { status: 429, error: "ratelimited", headers: { "retry-after": "1" } },
+    { error: "some_new_word" },
+    { status: 503, error: "x" },
+  ]) {
+    const { slack, rig } = await setUp(t);
+    slack.fail({ method: "chat.postMessage", error: "", isCut: true }, { ...fault, method: "chat.update" });
+    await rig.post(event("detected", 0));
+    await delivered(rig, 1);
+    assert.equal(rig.relay.control.attempts(1).length, 3, fault.error);
+    assert.equal(slack.roots().length, 1, fault.error);
+    await rig.stop();
+  }
+});
+
 test("a channel may be named: its id is learned from the first answer", async (t) => {
   const { slack, rig } = await setUp(t, { channel: "#ops" });
   await rig.post(event("detected", 0));
