@@ -106,12 +106,8 @@ async function run(
   begun.defer(() => running.stop(config.shutdownTimeoutMs));
   relay = running;
   relay.metrics.reloaded(true, Date.now());
-  const health = await startHealthServer({
-    ...config.metricsAddr,
-    registry,
-    readiness: () => running.readiness(),
-  });
-  begun.defer(() => health.close());
+  // whoever posts before would find no subscription that wants the event
+  await relay.apply(subscriptions.current);
   const listening = await startRelayServer({
     listen: config.listen,
     app: relay.app,
@@ -119,7 +115,12 @@ async function run(
   });
   begun.defer(() => listening.close(REQUESTS_GRACE_MS));
   server = listening;
-  await relay.apply(subscriptions.current);
+  const health = await startHealthServer({
+    ...config.metricsAddr,
+    registry,
+    readiness: () => running.readiness(),
+  });
+  begun.defer(() => health.close());
   logger.info("relay started", {
     version: await toteVersion(),
     address: server.address,
