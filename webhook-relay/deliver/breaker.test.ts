@@ -5,6 +5,7 @@ import { BREAKER_FAILURES } from "../limits.ts";
 import { UNKNOWN_HEALTH } from "../store/health.ts";
 import type { SubscriptionHealth } from "../store/views.ts";
 import {
+  afterChange,
   afterDisable,
   afterEnable,
   afterFailure,
@@ -81,4 +82,14 @@ test("what a person or the receiver switched off stays off until it is switched 
     const on = afterEnable(off);
     assert.deepEqual([gateOf(on, 20).kind, on.disabledReason], ["open", ""]);
   }
+});
+
+test("a pause that the receiver asked for outlives the breaker and a changed configuration, not another receiver", () => {
+  const asked = failing(afterPause(UNKNOWN_HEALTH, 1_000_000), BREAKER_FAILURES, 0);
+  assert.deepEqual(gateOf(asked, 3000), { kind: "until", at: 1_000_000 });
+  assert.deepEqual(gateOf(afterSuccess(asked, 3000), 3000), { kind: "until", at: 1_000_000 });
+  assert.deepEqual(gateOf(afterChange(asked, true), 3000), { kind: "until", at: 1_000_000 });
+  assert.equal(gateOf(afterChange(asked, false), 3000).kind, "open");
+  const broken = failing(UNKNOWN_HEALTH, BREAKER_FAILURES, 0);
+  assert.equal(gateOf(afterChange(broken, true), 1).kind, "open");
 });

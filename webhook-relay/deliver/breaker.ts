@@ -30,17 +30,18 @@ export function gateOf(health: SubscriptionHealth, now: number): Gate {
 
 /** A probe begins: until it ends, nothing else is sent. */
 export function afterProbeStart(health: SubscriptionHealth): SubscriptionHealth {
-  return { ...health, breaker: "half_open", pausedUntil: undefined };
+  return { ...health, breaker: "half_open", pausedUntil: undefined, askedUntil: undefined };
 }
 
 /** Something was delivered: all is well. */
 export function afterSuccess(health: SubscriptionHealth, now: number): SubscriptionHealth {
-  const { disabledBy, disabledAt, disabledReason, pausedUntil, breaker, lastFailure, lastFailureAt } = health;
+  const { disabledBy, disabledAt, disabledReason, askedUntil, lastFailure, lastFailureAt } = health;
   const isByPerson = disabledBy === "operator" || disabledBy === "receiver";
   return {
     ...UNKNOWN_HEALTH,
     // a pause that the receiver asked for holds, one of the breaker does not
-    pausedUntil: breaker === "closed" ? pausedUntil : undefined,
+    pausedUntil: askedUntil,
+    askedUntil,
     lastSuccessAt: now,
     lastFailure,
     lastFailureAt,
@@ -75,7 +76,11 @@ export function afterFailure(health: SubscriptionHealth, failure: BreakerFailure
 
 /** The receiver asked for a pause. */
 export function afterPause(health: SubscriptionHealth, until: number): SubscriptionHealth {
-  return { ...health, pausedUntil: Math.max(until, health.pausedUntil ?? 0) };
+  return {
+    ...health,
+    pausedUntil: Math.max(until, health.pausedUntil ?? 0),
+    askedUntil: Math.max(until, health.askedUntil ?? 0),
+  };
 }
 
 /** A person or the receiver switches it off. */
@@ -88,7 +93,20 @@ export function afterDisable(
   return { ...health, disabledBy: by, disabledAt: now, disabledReason: reason };
 }
 
-/** A person switches it on, or it was set up anew: whatever was wrong is forgotten. */
+/** It was configured anew: what was wrong is forgotten, but the same receiver still has the pause that it asked for. */
+export function afterChange(health: SubscriptionHealth, isSameReceiver: boolean): SubscriptionHealth {
+  const { askedUntil } = health;
+  return { ...afterEnable(health), ...(isSameReceiver && { pausedUntil: askedUntil, askedUntil }) };
+}
+
+/** The clock was set back by so many milliseconds. */
+export function afterSetBack(health: SubscriptionHealth, milliseconds: number): SubscriptionHealth {
+  const back = (at: number | undefined): number | undefined =>
+    at === undefined ? undefined : at - milliseconds;
+  return { ...health, pausedUntil: back(health.pausedUntil), askedUntil: back(health.askedUntil) };
+}
+
+/** A person switches it on: whatever was wrong is forgotten. */
 export function afterEnable(health: SubscriptionHealth): SubscriptionHealth {
   const { lastSuccessAt, lastFailure, lastFailureAt } = health;
   return { ...UNKNOWN_HEALTH, lastSuccessAt, lastFailure, lastFailureAt };
@@ -102,7 +120,8 @@ function open(health: SubscriptionHealth, { now, random }: BreakerFailure): Subs
     ? AUTO_DISABLE_PROBE_MS
     : Math.min(BREAKER_PAUSE_MS * 2 ** (trips - 1), BREAKER_PAUSE_MAX_MS);
   const jittered = pause * (1 + RETRY_JITTER * (2 * random() - 1));
-  const opened = { ...health, breaker: "open" as const, trips, pausedUntil: Math.round(now + jittered) };
+  const pausedUntil = Math.max(Math.round(now + jittered), health.askedUntil ?? 0);
+  const opened = { ...health, breaker: "open" as const, trips, pausedUntil };
   if (!isLost || health.disabledBy !== undefined) return opened;
   return {
     ...opened,

@@ -240,6 +240,22 @@ test("a changed address takes over what waits, a removed subscription keeps it",
   assert.deepEqual(fresh.ids(), [testEvent().id]);
 });
 
+test("a changed configuration leaves the pause that a receiver asked for, another address ends it", async (t) => {
+  const [receiver, fresh] = [await startReceiver(t), await startReceiver(t)];
+  receiver.behave((_, response) => response.writeHead(429, { "retry-after": "3600" }).end());
+  const rig = await rigFor(t, receiver);
+  await rig.post(testEvent());
+  const pausedUntil = (): number => rig.relay.control.subscriptions()[0]?.health.pausedUntil ?? 0;
+  const until = await waitFor("the pause", () => pausedUntil() > 0 && pausedUntil());
+  await rig.reload(configFor(receiver, "timeout: 3s"));
+  assert.equal(pausedUntil(), until);
+  await rig.reload(configFor(fresh));
+  assert.equal(pausedUntil(), 0);
+  await rig.relay.control.redeliver(1);
+  assert.equal((await ended(rig)).state, "delivered");
+  assert.equal(receiver.requests.length, 1);
+});
+
 test("an attempt that the end of the relay cuts off costs nothing and is made by the next relay", async (t) => {
   const receiver = await startReceiver(t);
   receiver.behave((_, response, number) => {

@@ -5,10 +5,11 @@ import type { RelayMetrics } from "../metrics.ts";
 import type { Batch } from "../sinks/sink.ts";
 import type { Lease } from "../store/lease-deliveries.ts";
 import type { RelayStore } from "../store/store.ts";
+import { isSameReceiver } from "../subscriptions/load.ts";
 import type { ResolvedSubscription } from "../subscriptions/subscription.ts";
 import { unreadable, type AttemptRunner } from "./attempt-runner.ts";
 import { Bell } from "./bell.ts";
-import { afterEnable, afterProbeStart, gateOf } from "./breaker.ts";
+import { afterChange, afterProbeStart, afterSetBack, gateOf } from "./breaker.ts";
 import { concludeAttempt } from "./conclude.ts";
 import { LaneHealth } from "./lane-health.ts";
 import { SinkHolder, type MakeSink } from "./sink-holder.ts";
@@ -76,23 +77,24 @@ export class Lane {
 
   /** The clock was set back by so many milliseconds. */
   clockSetBack(milliseconds: number): void {
-    const { current } = this.#health;
-    if (current.pausedUntil !== undefined) {
-      this.#health.set({ ...current, pausedUntil: current.pausedUntil - milliseconds });
-    }
+    this.#health.set(afterSetBack(this.#health.current, milliseconds));
     this.wake();
   }
 
-  /** Goes on with a changed subscription; attempts under way end as they began. Whatever was wrong is forgotten. */
+  /** Goes on with a changed subscription; attempts under way end as they began. See {@link afterChange}. */
   async replace(resolved: ResolvedSubscription): Promise<void> {
     const old = this.#sinks;
+    const isSame = isSameReceiver(this.#resolved, resolved);
     this.#resolved = resolved;
     this.#sinks = new SinkHolder(resolved, this.#options.makeSink);
     this.#bucket = this.#makeBucket();
-    if (this.#health.current.disabledBy !== "operator")
-      await this.#health.save(afterEnable(this.#health.current));
-    this.wake();
-    await old.retire();
+    try {
+      const { current } = this.#health;
+      if (current.disabledBy !== "operator") await this.#health.save(afterChange(current, isSame));
+    } finally {
+      this.wake();
+      await old.retire();
+    }
   }
 
   /** Takes and delivers until `signal` fires; then waits for what is under way. */

@@ -9,6 +9,7 @@ export const UNKNOWN_HEALTH: SubscriptionHealth = {
   trips: 0,
   failingSince: undefined,
   pausedUntil: undefined,
+  askedUntil: undefined,
   lastSuccessAt: undefined,
   lastFailureAt: undefined,
   lastFailure: "",

@@ -119,6 +119,8 @@ export interface SubscriptionHealth {
   readonly failingSince: number | undefined;
   /** nothing is sent before: the receiver asked for it, or the breaker is open */
   readonly pausedUntil: number | undefined;
+  /** the part of it that the receiver asked for: it holds whatever the breaker does */
+  readonly askedUntil: number | undefined;
   readonly lastSuccessAt: number | undefined;
   readonly lastFailureAt: number | undefined;
   readonly lastFailure: string;

@@ -25,3 +25,14 @@ export async function loadSubscriptions(
 export function isSameSubscription(one: ResolvedSubscription, other: ResolvedSubscription): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
+
+/** Whether two resolved subscriptions go to the same receiver, however they do it. */
+export function isSameReceiver(one: ResolvedSubscription, other: ResolvedSubscription): boolean {
+  return receiverOf(one) === receiverOf(other);
+}
+
+function receiverOf({ subscription, secrets }: ResolvedSubscription): string {
+  const { type } = subscription;
+  const place = type === "slack" ? [subscription.apiUrl, subscription.channel, secrets.token] : [];
+  return JSON.stringify([type, secrets.url, ...place]);
+}
