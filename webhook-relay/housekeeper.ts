@@ -13,6 +13,7 @@ import {
 } from "./limits.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import { StoreError } from "./store/database.ts";
+import { RETENTION_BEGIN, type RetentionPlace } from "./store/retention.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { Writability } from "./writability.ts";
 
@@ -162,7 +163,7 @@ export class Housekeeper {
 
   async #delete(before: number, deadBefore: number, signal: AbortSignal, goOn: () => boolean): Promise<void> {
     const { store, clock, metrics } = this.#options;
-    let after: number | undefined = 0;
+    let after: RetentionPlace | undefined = RETENTION_BEGIN;
     while (after !== undefined && goOn()) {
       signal.throwIfAborted();
       const step = { before, deadBefore, after, max: RETENTION_STEP, now: clock.now() };

@@ -1,14 +1,24 @@
 import { int } from "./database.ts";
 import type { Statements } from "./statements.ts";
 
+/** An event in the order in which they were accepted. */
+export interface RetentionPlace {
+  /** milliseconds since 1970 */
+  readonly acceptedAt: number;
+  readonly seq: number;
+}
+
+/** Before all events. */
+export const RETENTION_BEGIN: RetentionPlace = { acceptedAt: -1, seq: 0 };
+
 /** What may be deleted. */
 export interface RetentionStep {
   /** events accepted before, none of whose deliveries is still to be made; milliseconds since 1970 */
   readonly before: number;
   /** dead deliveries that ended since then keep their event */
   readonly deadBefore: number;
-  /** events with a number up to this were looked at in this round */
-  readonly after: number;
+  /** events up to this one were looked at in this round */
+  readonly after: RetentionPlace;
   readonly max: number;
   readonly now: number;
 }
@@ -17,7 +27,7 @@ export interface RetentionStep {
 export interface RetentionResult {
   readonly deleted: number;
   /** for {@link RetentionStep.after} of the next step; undefined when there is nothing left */
-  readonly after: number | undefined;
+  readonly after: RetentionPlace | undefined;
 }
 
 /**
@@ -31,7 +41,8 @@ export function deleteEnded(
   midway: (work: "retention") => void,
 ): RetentionResult {
   const { before, deadBefore, after, max, now } = step;
-  const rows = statements.agedEvents.all({ before, deadBefore, after, max });
+  const { acceptedAt: afterTime, seq: afterSeq } = after;
+  const rows = statements.agedEvents.all({ before, deadBefore, afterTime, afterSeq, max });
   for (const row of rows) {
     const seq = int(row, "seq");
     statements.buryEvent.run({ seq, now });
@@ -39,7 +50,10 @@ export function deleteEnded(
     statements.deleteEvent.run(seq);
   }
   const last = rows.at(-1);
-  return { deleted: rows.length, after: last === undefined ? undefined : int(last, "seq") };
+  return {
+    deleted: rows.length,
+    after: last === undefined ? undefined : { acceptedAt: int(last, "accepted_at"), seq: int(last, "seq") },
+  };
 }
 
 /** Deletes what is remembered beside the events and is older than `before`. Inside a transaction. */

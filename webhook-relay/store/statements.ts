@@ -175,10 +175,11 @@ const SQL = {
     ORDER BY e.seq DESC`,
 
   // retention
-  agedEvents: `SELECT seq FROM events WHERE seq > :after AND accepted_at < :before
+  agedEvents: `SELECT seq, accepted_at FROM events
+    WHERE (accepted_at, seq) > (:afterTime, :afterSeq) AND accepted_at < :before
       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_seq = events.seq
         AND (state IN ('pending', 'delivering', 'folded') OR (state = 'dead' AND ended_at >= :deadBefore)))
-    ORDER BY seq LIMIT :max`,
+    ORDER BY accepted_at, seq LIMIT :max`,
   buryEvent: `INSERT OR REPLACE INTO tombstones (id, digest, deleted_at)
     SELECT id, digest, :now FROM events WHERE seq = :seq`,
   deleteEvent: "DELETE FROM events WHERE seq = ?",

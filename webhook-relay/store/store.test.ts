@@ -11,6 +11,7 @@ import type { Folding } from "../sinks/sink.ts";
 import type { NewEvent } from "./accept-events.ts";
 import type { AttemptEnd } from "./end-attempt.ts";
 import type { Lease } from "./lease-deliveries.ts";
+import { RETENTION_BEGIN } from "./retention.ts";
 import { openStore } from "./sqlite-store.ts";
 import type { RelayStore } from "./store.ts";
 
@@ -308,7 +309,7 @@ test("retention deletes what is done and old, keeps the rest, and still knows th
     const request = { subscription, limit: 1, folding: SINGLE, now: 1000 };
     for (const lease of await store.lease(request)) await store.endAttempt(endOf(lease, state));
   }
-  const step = { before: 5000, deadBefore: 1500, after: 0, max: 100, now: 5000 };
+  const step = { before: 5000, deadBefore: 1500, after: RETENTION_BEGIN, max: 100, now: 5000 };
   assert.equal((await store.deleteEnded(step)).deleted, 1);
   assert.equal(store.event("done"), undefined);
   assert.ok(store.event("waits"));
