@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 
 import type { CallOptions, Containerd } from "./containerd/types.ts";
+import { looksDiscarding } from "./image/discarded-layers.ts";
 import { normalisePlatform, platformOfProcess, type Platform } from "./image/platform.ts";
 
 /** What an import has to know of its node. */
@@ -8,8 +9,10 @@ export interface NodeFacts {
   readonly platform: Platform;
   /** the snapshotter of the kubelet's containers */
   readonly snapshotter: string;
-  /** layer blobs stay in the content store once unpacked */
+  /** layer blobs stay in the content store once unpacked; a guess with containerd 2, which does not tell */
   readonly keepsLayers: boolean;
+  /** containerd says itself that it discards unpacked layers: those of an import go as well */
+  readonly letsLayersGo: boolean;
 }
 
 /** Room on the filesystem of containerd's root, in bytes. */
@@ -28,15 +31,17 @@ export async function readNodeFacts(
     containerd.cri.criSettings(options),
     containerd.plugins([], options),
   ]);
-  const discards = settings.discardUnpackedLayers ?? (await dropsLayers(containerd, options));
+  const told = settings.discardUnpackedLayers;
   const snapshotter = plugins.find(
     (plugin) => plugin.id === settings.snapshotter && plugin.type.includes("snapshotter"),
   );
-  const told = snapshotter?.platforms[0];
+  const platform = snapshotter?.platforms[0];
   return {
-    platform: told === undefined ? platformOfProcess(arch) : normalisePlatform(told),
+    platform: platform === undefined ? platformOfProcess(arch) : normalisePlatform(platform),
     snapshotter: settings.snapshotter,
-    keepsLayers: !discards,
+    keepsLayers: !(told ?? (await looksDiscarding(containerd.content, options))),
+    // a wrong guess must not cost layers
+    letsLayersGo: told ?? false,
   };
 }
 
@@ -49,17 +54,4 @@ export async function readImageFs(root: string): Promise<ImageFs | undefined> {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/**
- * containerd 2 does not tell its `discard_unpacked_layers`. Its mark: manifests that refer to their config, but to no
- * layer (containerd images/mediatypes.go, ChildGCLabelsFilterLayers).
- */
-async function dropsLayers(containerd: Containerd, options: CallOptions): Promise<boolean> {
-  const config = "containerd.io/gc.ref.content.config";
-  for await (const blob of containerd.content.list([`labels."${config}"`], options)) {
-    if (blob.labels[config] !== undefined && blob.labels["containerd.io/gc.ref.content.l.0"] === undefined)
-      return true;
-  }
-  return false;
 }

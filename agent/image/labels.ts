@@ -9,10 +9,10 @@ export function indexLabels(index: IndexNode): Record<string, string> {
   return child === undefined ? {} : { [`containerd.io/gc.ref.content.m.${index.taken}`]: child.digest };
 }
 
-/** Labels of the manifest: it refers to config and layers; layers are left out on nodes that discard them once unpacked. */
-export function manifestLabels(tree: ImageTree, keepsLayers: boolean): Record<string, string> {
+/** Labels of the manifest: it refers to config and layers; to no layers where they may go once they are unpacked. */
+export function manifestLabels(tree: ImageTree, letsLayersGo: boolean): Record<string, string> {
   const labels: Record<string, string> = { "containerd.io/gc.ref.content.config": tree.config.digest };
-  if (!keepsLayers) return labels;
+  if (letsLayersGo) return labels;
   for (const [at, layer] of tree.layers.entries())
     labels[`containerd.io/gc.ref.content.l.${at}`] = layer.digest;
   return labels;

@@ -45,6 +45,7 @@ function rig(options: { readonly keepsLayers?: boolean } = {}) {
       platform: { os: "linux", architecture: "amd64", variant: "" },
       snapshotter: "overlayfs",
       keepsLayers: options.keepsLayers ?? true,
+      letsLayersGo: false,
     }),
     countBytes: (bytes) => (sent += bytes),
   });

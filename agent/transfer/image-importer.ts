@@ -153,7 +153,7 @@ export class ImageImporter {
   async #label(tree: ImageTree, facts: NodeFacts, signal: AbortSignal): Promise<void> {
     const { content } = this.#containerd;
     await content.setLabels(tree.config.digest, configLabels(tree, facts.snapshotter), { signal });
-    await content.setLabels(tree.manifest.digest, manifestLabels(tree, facts.keepsLayers), { signal });
+    await content.setLabels(tree.manifest.digest, manifestLabels(tree, facts.letsLayersGo), { signal });
     for (const index of tree.indexes.toReversed()) {
       await content.setLabels(index.digest, indexLabels(index), { signal });
     }

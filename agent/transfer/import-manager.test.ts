@@ -81,6 +81,7 @@ function rig() {
       platform: { os: "linux", architecture: "amd64", variant: "" },
       snapshotter: "overlayfs",
       keepsLayers: true,
+      letsLayersGo: false,
     }),
     logger: silentLogger,
     clock,

@@ -11,8 +11,9 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { readMetric, readyz } from "../harness/agent-metrics.ts";
-import { loadImage } from "../harness/load-image.ts";
+import { pullImage } from "../harness/cri.ts";
 import { parseMetrics } from "../harness/metrics.ts";
+import { startRegistry } from "../harness/registry.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
 import { uniqueImage } from "../harness/unique-image.ts";
 import { waitFor } from "../harness/wait.ts";
@@ -65,10 +66,13 @@ describe("what an agent tells of its node", () => {
 
   test("GetNode tells another snapshotter, and that unpacked layers are discarded", async () => {
     const other = rig.node("other");
-    // containerd 2 tells of discarding by what it does, not by its configuration
+    // containerd 2 tells of discarding by what its pulls leave, not by its configuration
+    const registry = await startRegistry({ cleanup: rig.cleanup });
+    await registry.attach(other.containerd, "registry.test:5000");
     const { image, name } = await uniqueImage("discarding", { layers: [1000] });
-    await loadImage(rig.node("a").containerd, image, { names: [name] });
-    await rig.import({ image, names: [name], target: "other", sources: ["a"] });
+    await registry.add("discarding:v1", image);
+    await pullImage(other.containerd, name);
+    await other.ctr.forceGc();
     const node = await other.controller.getNode({});
     assert.equal(node.nodeName, "other");
     assert.equal(node.snapshotter, "native");
