@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { buildIndex } from "../harness/image-builder.ts";
 import { imageStatus } from "../harness/cri.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
-import { HOST, moveAndProve, runnable } from "./moves.ts";
+import { HOST, moveAndProve, runnable, unshared } from "./moves.ts";
 
 const ARM64 = { os: "linux", architecture: "arm64" };
 
@@ -74,10 +74,9 @@ describe("an image of any kind is visible to the kubelet and runs once it is imp
       const layers = [
         { files: { "data/x": { size: 300_000, fill: "random" as const, seed: output } }, compression },
       ];
-      const image = await runnable(output, { compression, layers });
-      // the base layer is unpacked here since the first of these: its blob in another compression does not move
-      const fromBlobs = compression === "gzip";
-      await moveAndProve(rig, { image, output }, `${HOST}/compression-${compression}:v1`, { fromBlobs });
+      // a base layer that is unpacked here already would not move in another compression
+      const image = await unshared(output, { compression, layers });
+      await moveAndProve(rig, { image, output }, `${HOST}/compression-${compression}:v1`);
     });
   }
 

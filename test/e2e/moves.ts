@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import type { ImportResult } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { assertImageRuns } from "../harness/assert-image.ts";
 import { imageStatus } from "../harness/cri.ts";
-import { buildRunnableImage, type Built, type BuiltImage } from "../harness/image-builder.ts";
+import {
+  buildImage,
+  buildRunnableImage,
+  busyboxLayer,
+  type Built,
+  type BuiltImage,
+} from "../harness/image-builder.ts";
 import { loadImage } from "../harness/load-image.ts";
 import type { Rig } from "../harness/rig.ts";
 
@@ -22,6 +28,19 @@ export async function runnable(
   options: Omit<Parameters<typeof buildRunnableImage>[0], "output"> = {},
 ): Promise<BuiltImage> {
   return await buildRunnableImage({ output, ...options });
+}
+
+/** Builds an image as runnable does, of which no layer is part of another image. */
+export async function unshared(
+  output: string,
+  { layers = [], compression, dir }: Parameters<typeof runnable>[1] & object,
+): Promise<BuiltImage> {
+  const base = await busyboxLayer(compression);
+  return await buildImage({
+    layers: [{ ...base, files: { ...base.files, "etc/title": output } }, ...layers],
+    config: { cmd: ["/bin/echo", output] },
+    ...(dir !== undefined && { dir }),
+  });
 }
 
 /**
