@@ -4,9 +4,11 @@ import process from "node:process";
 import { formatSize } from "../../lib/units.ts";
 import { startControlRig, type ControlRig } from "../control/control-rig.ts";
 import { imageStatus } from "../harness/cri.ts";
+import type { Rig } from "../harness/rig.ts";
 import { ensureSystem } from "../setup/system.ts";
 import { checkArchive } from "./archive.ts";
 import { putImage } from "./images.ts";
+import { LayerLines } from "./layer-lines.ts";
 import { indent, say, step } from "./say.ts";
 import { eventTable, orderSalvage, proveImage, recordTable, watchSalvage, type Screen } from "./story.ts";
 
@@ -61,9 +63,38 @@ async function demo(control: ControlRig, screen: Screen): Promise<void> {
   say("");
   say(indent(await recordTable(control, "billing")));
 
+  await importByHand(rig, screen);
+
   step("The same image as an archive, for any machine with curl:");
   await checkArchive(rig, image.name);
   say("   curl .../v1/archive | ctr images import: complete (4/4)");
+}
+
+/** One call to an agent, without the controller: what CRI says before and after, and a line for each layer. */
+async function importByHand(rig: Rig, screen: Screen): Promise<void> {
+  const cart = { name: `${SHOP}/cart:v3.1`, output: "cart v3.1", megabytes: 12 };
+  const { name, index } = await putImage(rig, cart);
+  const target = rig.node("b").containerd;
+  step("What an agent tells of an import, layer by layer; the first is part of an image that node b has:");
+  const before = await imageStatus(target, name);
+  assert.equal(before, undefined);
+  say(`   before: CRI ImageStatus of ${name} on node b: no such image`);
+  const lines = new LayerLines(screen.write);
+  const result = await rig.import({
+    image: index,
+    names: [name],
+    target: "b",
+    sources: ["a"],
+    // of a later leader than the controller, which orders nothing after this
+    grant: { epoch: Number.MAX_SAFE_INTEGER },
+    onProgress: (progress) => lines.see(progress),
+  });
+  const after = await imageStatus(target, name);
+  assert.ok(after !== undefined, `CRI does not know ${name}`);
+  assert.equal(after.id, result.configDigest);
+  say(
+    `   after:  CRI ImageStatus: ${after.id.slice(0, 19)}... ${after.repoTags.join(" ")}, ${formatSize(after.size)}`,
+  );
 }
 
 /** tote's main job on real containerd daemons. Throws when anything is not as it must be. */
