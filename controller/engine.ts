@@ -150,6 +150,7 @@ export class Engine {
       questions,
       now,
       monotonic: () => clock.monotonic(),
+      sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
       random,
       logger: logger.child("transfer"),
       again: (key, afterMs) => queues.records.addAfter(key, afterMs),

@@ -137,6 +137,26 @@ test("a salvage tells bytes, sources, attempts, times and progress", () => {
   assert.deepEqual(conditions(status), ["Authorized=True", "Visible=True"]);
 });
 
+test("an attempt that finds all on the node keeps what the one before it has moved, and from where", () => {
+  const again = { type: "started", sources: [] } as const;
+  const nothing = { bytesTotal: 1000, bytesTransferred: 0, bytesReused: 1000 };
+  const status = statusAfter(
+    ...RUNNING,
+    progress,
+    again,
+    { type: "progress", bytesTotal: 0, bytesTransferred: 0, bytesReused: 0 },
+    { ...salvaged, sources: [], ...nothing },
+  );
+  assert.deepEqual(
+    [status.bytesTotal, status.bytesTransferred, status.bytesReused, status.attempts],
+    [1000, 200, 800, 2],
+  );
+  assert.deepEqual(status.sources, started.sources);
+  assert.equal(status.message, "from node-a, node-c");
+  assert.deepEqual(status.transitions?.at(-1)?.sources, started.sources);
+  assert.equal(status.transitions?.at(-1)?.bytes, 200);
+});
+
 test("progress shows the share of bytes that is there", () => {
   const share = (bytesTotal: number, bytesTransferred: number, bytesReused: number): string | undefined =>
     statusAfter(...RUNNING, { type: "progress", bytesTotal, bytesTransferred, bytesReused }).progress;

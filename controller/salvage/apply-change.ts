@@ -8,6 +8,7 @@ import type { CompletedReason } from "./reasons.ts";
 import type { RecordChange } from "./record-change.ts";
 import {
   addTransition,
+  attemptSources,
   byteFields,
   podFields,
   setCondition,
@@ -78,7 +79,7 @@ function changed(status: SalvageRecordStatus, change: RecordChange, now: number)
     case "started":
       return started(status, change, now);
     case "progress":
-      return { ...status, ...byteFields(change) };
+      return { ...status, ...byteFields(status, change) };
     case "retry":
       return { ...status, reason: "Retrying", message: cutMessage(change.message) };
     case "salvaged":
@@ -167,7 +168,7 @@ function started(status: SalvageRecordStatus, change: Change<"started">, now: nu
     reason: "Transferring",
     message: change.sources.length === 0 ? "from the node itself" : `from ${change.sources.join(", ")}`,
     plan: { ...status.plan, sources: change.sources },
-    sources: change.sources,
+    sources: attemptSources(status, change.sources),
     attempts: (status.attempts ?? 0) + 1,
     startedAt: status.startedAt ?? rfc3339(now),
   };
@@ -175,14 +176,14 @@ function started(status: SalvageRecordStatus, change: Change<"started">, now: nu
 
 function salvaged(status: SalvageRecordStatus, change: Change<"salvaged">, now: number): SalvageRecordStatus {
   const reason: CompletedReason = "Salvaged";
-  const message =
-    change.sources.length === 0 ? "was on the node already" : `from ${change.sources.join(", ")}`;
+  const sources = attemptSources(status, change.sources);
+  const message = sources.length === 0 ? "was on the node already" : `from ${sources.join(", ")}`;
   const after = {
     ...ended(status, "Completed", { reason, message }, now),
-    ...byteFields(change),
+    ...byteFields(status, change),
     progress: "100%",
     configDigest: change.configDigest,
-    sources: change.sources,
+    sources,
   };
   return {
     ...after,

@@ -57,10 +57,24 @@ export function podFields(pods: readonly RecordPod[]): Pick<SalvageRecordStatus,
   return { pods: pods.slice(0, RECORD_PODS_MAX), podCount: pods.length };
 }
 
-/** Bytes, and the share of them that is there. */
-export function byteFields(bytes: TransferBytes): Partial<SalvageRecordStatus> {
+/**
+ * Bytes, and the share of them that is there. An attempt that moves nothing finds what one before it has brought: that
+ * stays told.
+ */
+export function byteFields(status: SalvageRecordStatus, bytes: TransferBytes): Partial<SalvageRecordStatus> {
+  const moved = status.bytesTransferred ?? 0;
+  if (bytes.bytesTransferred === 0 && moved > 0) {
+    const bytesTotal = Math.max(bytes.bytesTotal, status.bytesTotal ?? 0);
+    const bytesReused = Math.max(0, Math.min(bytes.bytesReused, bytesTotal - moved));
+    return byteFields({}, { bytesTotal, bytesTransferred: moved, bytesReused });
+  }
   const { bytesTotal, bytesTransferred, bytesReused } = bytes;
   const share = bytesTotal === 0 ? 0 : (bytesTransferred + bytesReused) / bytesTotal;
   const progress = `${Math.min(100, Math.floor(share * 100))}%`;
   return { bytesTotal, bytesTransferred, bytesReused, progress };
+}
+
+/** Nodes that bytes come from: those of an earlier attempt where this one needs none, because they have come. */
+export function attemptSources(status: SalvageRecordStatus, sources: readonly string[]): readonly string[] {
+  return sources.length === 0 ? (status.sources ?? []) : sources;
 }

@@ -44,6 +44,7 @@ async function setUp(t: TestContext): Promise<Case> {
     questions,
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
+    sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
     random: () => 0.5,
     logger: silentLogger,
     again: () => undefined,
@@ -222,6 +223,20 @@ test("progress is written now and then, and not when it says the same again", as
   job.succeed();
   await ended(running);
   assert.equal(server.requests.length, before + 2, "one for the progress, one for the end");
+});
+
+test("an end that cannot be written for a while is written later, without another import", async (t) => {
+  const { record, start, ended, server, driver, clock, transfers } = await setUp(t);
+  const running = await record(detected, planned, started);
+  server.faults.add({ kind: "status", status: 500, verb: "update", resource: "salvagerecords", times: 3 });
+  start(running).succeed();
+  await waitFor("the end of the transfer", async () => {
+    await clock.advance(RETRY_BASE_MS);
+    return !transfers.isRunning(`shop/${running.metadata.name}`);
+  });
+  const { phase, bytesTransferred, attempts } = await ended(running);
+  assert.deepEqual([phase, bytesTransferred, attempts], ["Completed", 750, 1]);
+  assert.equal(driver.imports.length, 1);
 });
 
 test("a transfer whose end cannot be written gives its place back all the same", async (t) => {

@@ -1,16 +1,21 @@
 import { describeError } from "../../lib/errors.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { AgentQuestions } from "../agents/agent-questions.ts";
 import { callError, type ImportDriver, type ImportTask } from "../agents/import-driver.ts";
+import { isTransient } from "../kube/api-error.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-record.ts";
 import { judgeImportFailure } from "./import-failure.ts";
 import type { FailedReason } from "./reasons.ts";
 import { RecordInvalidError, type RecordKeeper } from "./record-keeper.ts";
 import { isProgressDue } from "./record-state.ts";
-import type { TransferBytes } from "./record-change.ts";
+import type { RecordChange, TransferBytes } from "./record-change.ts";
 import { retryDelay } from "./retry.ts";
 import type { TransferSlot } from "./transfer-slots.ts";
+
+/** Times that the end of an import is tried to be written, half a minute in all. */
+const END_WRITES_MAX = 5;
 
 /** A transfer under way. */
 interface Running {
@@ -42,6 +47,7 @@ export interface TransfersOptions {
   readonly now: () => number;
   /** milliseconds of a clock that is never set */
   readonly monotonic: () => number;
+  readonly sleep: Clock["sleep"];
   /** 0 to 1 */
   readonly random: () => number;
   readonly logger: Logger;
@@ -127,22 +133,19 @@ export class Transfers {
   }
 
   async #run(record: SalvageRecord, running: Running): Promise<void> {
-    const { driver, keeper, questions, logger, signal } = this.#options;
+    const { driver, questions, logger, signal } = this.#options;
     const { task } = running;
     const key = keyOf(record.metadata);
     const progress = this.#progressOf(record);
     try {
       const outcome = await driver.run(task, progress.take, AbortSignal.any([signal, running.abort.signal]));
       await progress.written();
-      if (outcome.visible) {
-        await keeper.change(record, { type: "salvaged", ...outcome }, signal);
-      } else {
-        await keeper.change(
-          record,
-          { type: "failed", reason: "NotVisible", message: outcome.message },
-          signal,
-        );
-      }
+      await this.#writeEnd(
+        record,
+        outcome.visible
+          ? { type: "salvaged", ...outcome }
+          : { type: "failed", reason: "NotVisible", message: outcome.message },
+      );
     } catch (error) {
       // importing once more would not make the record valid: the keeper has ended it
       if (signal.aborted || error instanceof RecordInvalidError) return;
@@ -154,6 +157,23 @@ export class Transfers {
       });
     } finally {
       questions.forget(task.targetNode);
+    }
+  }
+
+  /** Writes how an import has ended, again and again for a while: another import would not know what this one has moved. */
+  async #writeEnd(record: SalvageRecord, change: RecordChange): Promise<void> {
+    const { keeper, logger, signal, random, sleep } = this.#options;
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await keeper.change(record, change, signal);
+        return;
+      } catch (error) {
+        const pause = isTransient(error) ? retryDelay(failures, random()) : undefined;
+        if (signal.aborted || pause === undefined || failures >= END_WRITES_MAX) throw error;
+        const key = keyOf(record.metadata);
+        logger.warn("the end of an import is not written yet", { record: key, pauseMs: pause, error });
+        await sleep(pause, signal);
+      }
     }
   }
 

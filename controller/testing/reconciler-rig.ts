@@ -86,6 +86,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     questions,
     now,
     monotonic,
+    sleep: (milliseconds, until) => clock.sleep(milliseconds, until),
     random: () => 0.5,
     logger: silentLogger,
     again: () => undefined,

@@ -250,6 +250,7 @@ describe(
             `${node} was shown an older grant after a newer one`,
           );
         }
+        if (transfers > 0) assert.deepEqual(statusOf(server)["sources"], ["a"]);
         assert.match(first.logs(), /not leading any more/);
       });
     }
