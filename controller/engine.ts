@@ -127,6 +127,7 @@ export class Engine {
         authorisation: config.imageAuthorization,
         maxImageBytes: config.maxImageBytes,
         minFreePercent: config.minFreePercent,
+        detectsOnly: config.agents.length === 0 && config.agentNamespace === "",
       },
     });
     const overflow = new Overflow({

@@ -6,7 +6,7 @@ import { EVENT_MAX_AGE_MS, EVENT_REPEAT_MS } from "../limits.ts";
 import { asObject, asText } from "../objects/json.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { PodOptions } from "../testing/pods.ts";
-import { CHANGES } from "../testing/records.ts";
+import { CHANGES, PLAN } from "../testing/records.ts";
 import { salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
 import { EventSayer } from "./event-sayer.ts";
 
@@ -107,6 +107,17 @@ test("what has failed for good is counted up every half hour while the pod still
   await clock.advance(EVENT_REPEAT_MS);
   await say(done);
   assert.equal(events().filter((event) => event.endsWith(" 3")).length, 1);
+});
+
+test("what only agents are missing for is counted up likewise", async (t) => {
+  const { record, say, events, show, clock } = await setUp(t);
+  show(FAILING);
+  const salvageable = { digest: PLAN.digest, holders: ["node-a"] };
+  const done = await record(detected, { ...refused, reason: "NoAgent", salvageable });
+  assert.equal(await say(done), EVENT_REPEAT_MS);
+  await clock.advance(EVENT_REPEAT_MS);
+  await say(done);
+  assert.deepEqual(events(), ["ImageSalvageable web-1 2"]);
 });
 
 test("an Event that the API server has forgotten is written anew", async (t) => {

@@ -88,7 +88,11 @@ export class EventSayer {
     const { transitions = [] } = record.status;
     const has = (type: TransitionType): boolean => transitions.some((one) => one.type === type);
     const isStuck = has("not_recovered") && !has("recovered");
-    const lasting = transitions.findLast(({ type }) => LASTING.has(type) || (isStuck && type === "salvaged"));
+    const isOnlyDetected = record.status.phase === "Refused";
+    const lasting = transitions.findLast(
+      ({ type }) =>
+        LASTING.has(type) || (isStuck && type === "salvaged") || (isOnlyDetected && type === "salvageable"),
+    );
     if (lasting === undefined) return undefined;
     const subject = subjectOf(record);
     if (failures.failing(subject).length === 0) return undefined;

@@ -157,6 +157,19 @@ test("an attempt that finds all on the node keeps what the one before it has mov
   assert.equal(status.transitions?.at(-1)?.bytes, 200);
 });
 
+test("what only agents are missing for is told as salvageable, and not as out of reach", () => {
+  const salvageable = { digest: PLAN.digest, holders: ["node-a", "node-c"] };
+  const status = statusAfter(detected, { ...refused, reason: "NoAgent", salvageable });
+  assert.deepEqual([status.phase, status.reason, status.digest], ["Refused", "NoAgent", PLAN.digest]);
+  assert.deepEqual(
+    status.transitions?.map(({ type, sources }) => [type, sources]),
+    [
+      ["detected", undefined],
+      ["salvageable", ["node-a", "node-c"]],
+    ],
+  );
+});
+
 test("progress shows the share of bytes that is there", () => {
   const share = (bytesTotal: number, bytesTransferred: number, bytesReused: number): string | undefined =>
     statusAfter(...RUNNING, { type: "progress", bytesTotal, bytesTransferred, bytesReused }).progress;

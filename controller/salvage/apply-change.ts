@@ -7,6 +7,7 @@ import { cutText } from "../objects/text.ts";
 import type { CompletedReason } from "./reasons.ts";
 import type { RecordChange } from "./record-change.ts";
 import {
+  addSalvageable,
   addTransition,
   attemptSources,
   byteFields,
@@ -121,20 +122,13 @@ function planned(
   { plan, holders }: Change<"planned">,
   now: number,
 ): SalvageRecordStatus {
-  const message = `on ${holders.length} nodes: ${holders.join(", ")}`;
-  const details = {
-    reason: "SourcesFound",
-    message: cutMessage(message),
-    digest: plan.digest,
-    sources: holders,
-  };
   return {
     ...status,
     reason: "Planned",
     message: cutMessage(plan.evidence),
     plan,
     digest: plan.digest,
-    transitions: addTransition(status.transitions, "salvageable", details, now),
+    transitions: addSalvageable(status.transitions, { digest: plan.digest, holders }, now),
     conditions: setCondition(
       status.conditions,
       { type: "Authorized", status: "True", reason: "Evidence", message: plan.evidence },
@@ -144,6 +138,14 @@ function planned(
 }
 
 function refused(status: SalvageRecordStatus, change: Change<"refused">, now: number): SalvageRecordStatus {
+  const { salvageable } = change;
+  if (salvageable !== undefined) {
+    return {
+      ...ended(status, "Refused", change, now),
+      digest: salvageable.digest,
+      transitions: addSalvageable(status.transitions, salvageable, now),
+    };
+  }
   const type = change.reason === "ImageAmbiguous" ? "ambiguous" : "not_actionable";
   const condition = {
     type: "Authorized",

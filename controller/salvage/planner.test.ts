@@ -48,7 +48,13 @@ function setUp(nodes: readonly StrippedNode[] = NODES, rules: Partial<PlanRules>
     view,
     finder: new ImageFinder({ view, questions, directory }),
     clients: { get: () => agent },
-    rules: { authorisation: "repository", maxImageBytes: 0, minFreePercent: 20, ...rules },
+    rules: {
+      authorisation: "repository",
+      maxImageBytes: 0,
+      minFreePercent: 20,
+      detectsOnly: false,
+      ...rules,
+    },
   });
   const plan = async (request: Partial<PlanRequest> = {}): Promise<Finding> =>
     await planner.plan({ ...REQUEST, ...request }, signal);
@@ -127,7 +133,7 @@ test("what cannot be told apart or told at all is refused before anybody is aske
   const other = { images: [[`${REPOSITORY}@${digestOf("b")}`, IMAGE]] };
   const { plan, questions } = setUp([...NODES, node("node-c", other)]);
   assert.equal(kindOf(await plan()), "ImageAmbiguous");
-  assert.deepEqual(questions.asked, []);
+  assert.ok(questions.asked.every((question) => question.endsWith(IMAGE)));
   const { plan: without, questions: absent } = setUp([node("node-b")]);
   absent.lack("node-b");
   assert.equal(kindOf(await without()), "ImageUnresolved");
@@ -169,4 +175,16 @@ test("a node that has it and is not Ready keeps the record of a corrupt image fr
   const finding = await plan(corrupt);
   assert.equal(kindOf(finding), "NoSource");
   assert.match(finding.kind === "refused" ? finding.message : "", /node-a: the node is not Ready/);
+});
+
+test("without agents it tells where the image is, if that may be told, and nothing more", async () => {
+  const { plan, questions } = setUp(NODES, { detectsOnly: true });
+  questions.answers.clear();
+  const finding = await plan();
+  assert.equal(kindOf(finding), "NoAgent");
+  assert.deepEqual("salvageable" in finding && finding.salvageable, { digest: DIGEST, holders: ["node-a"] });
+  assert.equal(kindOf(await plan({ cause: "unauthorized" })), "NotAuthorized");
+  const elsewhere = setUp([node("node-a"), node("node-b", HELD)], { detectsOnly: true });
+  elsewhere.questions.answers.clear();
+  assert.equal(kindOf(await elsewhere.plan()), "NoSource", "only the node itself has it");
 });

@@ -15,7 +15,13 @@ import { chooseSources } from "./sources.ts";
 /** What is to be done about a wanted image. */
 export type Finding =
   | { readonly kind: "plan"; readonly plan: SalvagePlan; readonly holders: readonly string[] }
-  | { readonly kind: "refused"; readonly reason: RefusedReason; readonly message: string }
+  | {
+      readonly kind: "refused";
+      readonly reason: RefusedReason;
+      readonly message: string;
+      /** set when agents could move it, if there were any */
+      readonly salvageable?: { readonly digest: Digest; readonly holders: readonly string[] };
+    }
   /** nobody has the content of a corrupt image: its record may be removed */
   | { readonly kind: "remove"; readonly digest: Digest; readonly evidence: string };
 
@@ -34,6 +40,8 @@ export interface PlanRules {
   /** compressed bytes, 0 for no limit */
   readonly maxImageBytes: number;
   readonly minFreePercent: number;
+  /** no agents are configured: where images are is told, and nothing moved */
+  readonly detectsOnly: boolean;
 }
 
 /** Makes plans: resolves, locates, authorises and checks the room. Changes nothing anywhere. */
@@ -73,6 +81,10 @@ export class Planner {
     // who may not have it is not told either which nodes have it, and what is wrong with them
     const isSecret = !authorisation.allowed && found.holders.length > 0 && !request.isCorrupt;
     if (isSecret) return refuse("NotAuthorized", authorisation.message);
+    if (this.#options.rules.detectsOnly && authorisation.allowed) {
+      const others = found.holders.map(({ node }) => node).filter((node) => node !== request.targetNode);
+      if (others.length > 0) return onlyDetected(digest, others);
+    }
     if (choice.kind !== "sources" && !isHere) {
       const message = choice.kind === "none" ? choice.message : "every source is busy";
       if (!request.isCorrupt) return refuse("NoSource", message);
@@ -146,4 +158,9 @@ function asOnTarget(wanted: readonly NodeBlob[], here: readonly NodeBlob[]): rea
 
 function refuse(reason: RefusedReason, message: string): Finding {
   return { kind: "refused", reason, message };
+}
+
+function onlyDetected(digest: Digest, holders: readonly string[]): Finding {
+  const message = "it could be moved, but no agents are configured: --agent-namespace and --agents are empty";
+  return { kind: "refused", reason: "NoAgent", message, salvageable: { digest, holders } };
 }

@@ -18,7 +18,7 @@ export type RefusedReason =
   | "NotAuthorized"
   | "ImageTooLarge"
   | "InsufficientRoom"
-  /** the target node has no agent that could be asked */
+  /** the target node has no agent that could be asked, or there are none at all */
   | "NoAgent"
   /** an order that cannot be understood */
   | "OrderInvalid"

@@ -29,7 +29,13 @@ export type RecordChange =
   | { readonly type: "cause"; readonly cause: FailureCause }
   /** authorised; `holders` are the nodes that have the image */
   | { readonly type: "planned"; readonly plan: SalvagePlan; readonly holders: readonly string[] }
-  | { readonly type: "refused"; readonly reason: RefusedReason; readonly message: string }
+  /** with `salvageable` it is told as such: only agents are missing that would move it */
+  | {
+      readonly type: "refused";
+      readonly reason: RefusedReason;
+      readonly message: string;
+      readonly salvageable?: { readonly digest: string; readonly holders: readonly string[] };
+    }
   /** an attempt begins, from these sources */
   | { readonly type: "started"; readonly sources: readonly string[] }
   | ({ readonly type: "progress" } & TransferBytes)

@@ -33,6 +33,17 @@ export function addTransition(
   return [...before, { type, time: new Date(now).toISOString(), notified: false, ...bounded }];
 }
 
+/** Tells that nodes have the image and that it may be moved. */
+export function addSalvageable(
+  transitions: readonly RecordTransition[] | undefined,
+  { digest, holders }: { readonly digest: string; readonly holders: readonly string[] },
+  now: number,
+): readonly RecordTransition[] {
+  const message = cutText(`on ${holders.length} nodes: ${holders.join(", ")}`, RECORD_MESSAGE_MAX_CHARS);
+  const details = { reason: "SourcesFound", message, digest, sources: holders };
+  return addTransition(transitions, "salvageable", details, now);
+}
+
 /** Sets a condition; its time changes only when its status does. Conditions keep one order. */
 export function setCondition(
   conditions: readonly RecordCondition[] | undefined,

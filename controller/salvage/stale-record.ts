@@ -22,7 +22,7 @@ export async function refusalOf(
   signal: AbortSignal,
 ): Promise<RecordChange> {
   const { record, request, finding, questions } = subject;
-  const { reason, message } = finding;
+  const { reason, message, salvageable } = finding;
   const wasCorrupt = (record.status.transitions ?? []).some(({ type }) => type === "corrupt");
   if (wasCorrupt && OF_NOBODY.has(reason)) {
     const { targetNode, reference } = request;
@@ -32,5 +32,5 @@ export async function refusalOf(
       return { type: "settled", reason: "StaleRecordRemoved", message: told };
     }
   }
-  return { type: "refused", reason, message };
+  return { type: "refused", reason, message, ...(salvageable !== undefined && { salvageable }) };
 }

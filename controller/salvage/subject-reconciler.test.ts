@@ -46,7 +46,12 @@ async function setUp(t: TestContext): Promise<Case> {
   const view = { pods: { store: pods }, nodes: { store: nodes } };
   const directory = fixedAgents(new Map([...nodes.keys()].map((name) => [name, `http://${name}`])));
   const finder = new ImageFinder({ view, questions, directory });
-  const rules = { authorisation: "repository", maxImageBytes: 0, minFreePercent: 20 } as const;
+  const rules = {
+    authorisation: "repository",
+    maxImageBytes: 0,
+    minFreePercent: 20,
+    detectsOnly: false,
+  } as const;
   const planner = new Planner({ view, finder, clients: { get: () => undefined }, rules });
   const { counted, metrics } = countingMetrics();
   const toldRecords: string[] = [];

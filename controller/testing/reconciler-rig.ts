@@ -76,7 +76,12 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
       service(AgentService, { getNode: () => ({}) });
     }),
   );
-  const rules = { authorisation: "repository", maxImageBytes: 0, minFreePercent: 20 } as const;
+  const rules = {
+    authorisation: "repository",
+    maxImageBytes: 0,
+    minFreePercent: 20,
+    detectsOnly: false,
+  } as const;
   const term = new AbortController();
   const now = (): number => clock.now();
   const monotonic = (): number => clock.monotonic();

@@ -206,10 +206,10 @@ export class SimulatedAgent implements ReadableNode {
       const isKept = this.#kept.delete(digest);
       return { cancelled: running !== undefined || isKept };
     });
-    router.rpc(removeImage, async ({ name, digest }) => {
+    router.rpc(removeImage, async ({ name, digest, keepRunnable }) => {
       await this.#called("RemoveImage", name);
       const held = this.#images.get(digest);
-      if (held?.isDamaged === false) {
+      if (keepRunnable && held?.isDamaged === false) {
         throw new ConnectError(`${name} can be run here: nothing was removed`, Code.FailedPrecondition);
       }
       return { removed: held?.names.delete(normalizeReference(name)) === true };
