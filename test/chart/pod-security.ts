@@ -17,6 +17,7 @@ const RESTRICTED_VOLUMES = new Set([
   "secret",
 ]);
 const CONTAINER_LISTS = ["initContainers", "containers", "ephemeralContainers"];
+const PROBES = ["livenessProbe", "readinessProbe", "startupProbe"];
 const SELINUX_TYPES = new Set([
   "",
   "container_t",
@@ -42,8 +43,13 @@ export function baselineViolations(spec: Json): readonly Violation[] {
     if (asObjects(container["ports"], 100).some((port) => port["hostPort"] !== undefined)) {
       found.push(`Host Ports: ${name}`);
     }
-    const { type } = asObject(context["seLinuxOptions"]);
+    const { type, user, role } = asObject(context["seLinuxOptions"]);
     if (!SELINUX_TYPES.has(asText(type))) found.push(`SELinux: ${asText(type)}`);
+    if (asText(user) !== "" || asText(role) !== "") found.push(`SELinux: user or role of ${name}`);
+    if (asObject(context["windowsOptions"])["hostProcess"] === true) found.push(`HostProcess: ${name}`);
+    if (asText(asObject(context["appArmorProfile"])["type"]) === "Unconfined")
+      found.push(`AppArmor: ${name}`);
+    if (asksHost(container)) found.push(`Host Probes / Lifecycle Hooks: ${name}`);
     if (context["procMount"] !== undefined && context["procMount"] !== "Default")
       found.push(`/proc Mount Type: ${name}`);
     if (profile(context) === "Unconfined") found.push(`Seccomp: ${name}`);
@@ -69,6 +75,17 @@ export function restrictedViolations(spec: Json): readonly Violation[] {
     if (!asTexts(drop, 100).includes("ALL")) found.push(`Capabilities: ${name} keeps some`);
   }
   return found;
+}
+
+/** Whether a probe or a hook names a host of its own. */
+function asksHost(container: Json): boolean {
+  const hooks = asObject(container["lifecycle"]);
+  return [...PROBES.map((probe) => container[probe]), hooks["postStart"], hooks["preStop"]].some(
+    (handler) => {
+      const { httpGet, tcpSocket } = asObject(handler);
+      return [httpGet, tcpSocket].some((action) => asText(asObject(action)["host"]) !== "");
+    },
+  );
 }
 
 /** Each container with its security context, over that of the pod. */

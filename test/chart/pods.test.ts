@@ -49,6 +49,41 @@ void suite("pods of the chart", () => {
     }, /^DaemonSet/);
   });
 
+  void test("what breaks a standard would be seen", () => {
+    const container = {
+      name: "a",
+      livenessProbe: { httpGet: { host: "10.0.0.1", port: 80 } },
+      securityContext: {
+        privileged: true,
+        capabilities: { add: ["NET_ADMIN"] },
+        appArmorProfile: { type: "Unconfined" },
+        seccompProfile: { type: "Unconfined" },
+        seLinuxOptions: { type: "spc_t", user: "root" },
+        windowsOptions: { hostProcess: true },
+        procMount: "Unmasked",
+      },
+      ports: [{ hostPort: 80 }],
+    };
+    const spec = { hostNetwork: true, containers: [container], securityContext: { sysctls: [{}] } };
+    const controls = new Set(baselineViolations(spec).map((violation) => violation.split(": ")[0]));
+    assert.deepEqual(
+      controls,
+      new Set([
+        "/proc Mount Type",
+        "AppArmor",
+        "Capabilities",
+        "Host Namespaces",
+        "Host Ports",
+        "Host Probes / Lifecycle Hooks",
+        "HostProcess",
+        "Privileged Containers",
+        "SELinux",
+        "Seccomp",
+        "Sysctls",
+      ]),
+    );
+  });
+
   void test("nothing is writable but the relay's store", () => {
     each(({ spec, container }, where) => {
       assert.equal(asObject(container["securityContext"])["readOnlyRootFilesystem"], true, where);
