@@ -10,9 +10,12 @@ process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
 const bad = [
   report.lost,
   report.unexplained,
+  report.tooMany,
+  report.unknown,
   report.notReplayed,
   report.forgotten,
   report.slack.unsaid,
   report.slack.doubled,
+  report.slack.overRepeated,
 ];
 process.exitCode = bad.every((list) => list.length === 0) ? 0 : 1;

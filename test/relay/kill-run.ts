@@ -27,6 +27,13 @@ export interface KillReport {
   readonly duplicatesBy: Readonly<Record<string, number>>;
   /** of them, those that no kill explains */
   readonly unexplained: readonly string[];
+  /** most repeats at one receiver after one kill, and how long before the kill they had arrived at most, in milliseconds */
+  readonly mostPerKill: number;
+  readonly longestMs: number;
+  /** kills with more repeats than could have been under way */
+  readonly tooMany: readonly string[];
+  /** ids that arrived and were never posted */
+  readonly unknown: readonly string[];
   /** ids that a replay should have sent again and did not */
   readonly notReplayed: readonly string[];
   /** ids that were deleted and then taken for new */

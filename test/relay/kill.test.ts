@@ -21,9 +21,12 @@ test("a relay that is killed at any point loses nothing, and repeats only what w
   }
   assert.deepEqual(report.lost, []);
   assert.deepEqual(report.unexplained, []);
+  assert.deepEqual(report.tooMany, []);
+  assert.deepEqual(report.unknown, []);
   assert.deepEqual(report.notReplayed, []);
   assert.deepEqual(report.forgotten, []);
   assert.ok(report.slack.incidents > 0, "Slack was told");
   assert.deepEqual(report.slack.unsaid, []);
   assert.deepEqual(report.slack.doubled, []);
+  assert.deepEqual(report.slack.overRepeated, []);
 });

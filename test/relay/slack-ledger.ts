@@ -17,6 +17,8 @@ export interface SlackVerdict {
   readonly doubled: readonly string[];
   /** replies beyond the first for a step */
   readonly repeatedReplies: number;
+  /** incidents with more than one of them: each has seen one kill */
+  readonly overRepeated: readonly string[];
 }
 
 /** Id of the event of a step. */
@@ -37,19 +39,23 @@ export function slackEvent(id: string, incident: string): RelayEvent | undefined
 export function slackVerdict(slack: SlackDouble, incidents: readonly string[]): SlackVerdict {
   const unsaid: string[] = [];
   const doubled: string[] = [];
+  const overRepeated: string[] = [];
   let repeatedReplies = 0;
   for (const incident of incidents) {
     const roots = slack.roots().filter(({ blocks }) => JSON.stringify(blocks).includes(`/${incident}:`));
     if (roots.length > 1) doubled.push(incident);
+    let repeated = 0;
     const replies = roots.flatMap(({ ts }) => slack.replies(ts));
     for (const [step, type] of SLACK_STEPS.entries()) {
       const said = `12:00:0${step} ${type}`;
       if (!roots.some((root) => textOf(root).includes(said))) unsaid.push(`${incident}: ${said}`);
       const times = replies.filter((reply) => textOf(reply).includes(`12:00:0${step} `)).length;
-      repeatedReplies += Math.max(0, times - 1);
+      repeated += Math.max(0, times - 1);
     }
+    repeatedReplies += repeated;
+    if (repeated > 1) overRepeated.push(incident);
   }
-  return { incidents: incidents.length, unsaid, doubled, repeatedReplies };
+  return { incidents: incidents.length, unsaid, doubled, repeatedReplies, overRepeated };
 }
 
 function textOf({ blocks }: SlackMessage): string {
