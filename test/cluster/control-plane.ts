@@ -99,7 +99,8 @@ export function startApiServer(options: Pick<ControlPlaneOptions, "layout" | "bi
         ip: machine.ip,
         port: API_PORT,
         etcdUrl,
-        more: ["--allow-privileged=true"],
+        // without a kube-proxy a webhook's Service is reached by its endpoints
+        more: ["--allow-privileged=true", "--enable-aggregator-routing=true"],
       }),
     ]),
   });

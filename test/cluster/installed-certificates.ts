@@ -10,7 +10,8 @@ import { installedPods, metricOf } from "./installed-pods.ts";
 export const RENEWED = ["controller", "agent", "relay"] as const;
 type Renewed = (typeof RENEWED)[number];
 
-const METRIC = "tote_tls_certificate_not_after_timestamp_seconds";
+/** When a certificate in use ends. */
+export const CERTIFICATE_END = "tote_tls_certificate_not_after_timestamp_seconds";
 const AGE_MS = 20 * 3_600_000;
 
 /** Puts certificates in place that were made 20 hours ago for one day. */
@@ -49,7 +50,7 @@ export async function newestEnds({ kubectl }: Cluster): Promise<ReadonlyMap<Rene
 export async function allShow(cluster: Cluster, ends: ReadonlyMap<Renewed, number>): Promise<boolean> {
   for (const [party, end] of ends) {
     for (const pod of await installedPods(cluster, party)) {
-      if ((await metricOf(party, pod, METRIC)) !== end) return false;
+      if ((await metricOf(party, pod, CERTIFICATE_END, { use: "service" })) !== end) return false;
     }
   }
   return true;

@@ -6,6 +6,7 @@ import type { Cleanup } from "../harness/cleanup.ts";
 import { kubeClient } from "../harness/kube-client.ts";
 import { run } from "../harness/run.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
+import { installedPods, type Component } from "./installed-pods.ts";
 import { startReceivers, type Receivers } from "./receivers.ts";
 import { importToteImage, openRelease, type Release } from "./release.ts";
 import { openStage, type Stage } from "./scene.ts";
@@ -45,8 +46,10 @@ export async function installWithHelm(
   const values = {
     // the nodes share the disk of this machine, however full it is
     controller: { minFreePercent: 1 },
-    agent: { maxBandwidth: "8Mi" },
+    // transfers last long enough for something to happen meanwhile
+    agent: { maxBandwidth: "4Mi" },
     tls: { operator: true },
+    webhook: { enabled: true },
     relay: { subscriptions: receivers.subscriptions, secrets: receivers.secrets },
   };
   const stage = await openStage(cleanup, cluster, () => controllerLogs(cluster));
@@ -61,14 +64,38 @@ export async function installWithHelm(
     receivers,
     values,
     notes,
-    async waitForReady() {
-      const timeout = `--timeout=${readyTimeoutMs / 1000}s`;
-      for (const what of ["deployment/tote", "daemonset/tote-agent", "statefulset/tote-relay"]) {
-        await kubectl(["rollout", "status", what, "--namespace", NAMESPACE, timeout]);
-      }
-    },
+    waitForReady: () => waitForRollout(cluster, [...PLAIN, "statefulset/tote-relay"]),
   };
   return installed;
+}
+
+/** What `helm install` without values has brought and said. */
+export interface PlainInstallation {
+  readonly notes: string;
+  /** what `helm test --logs` has printed */
+  readonly tested: string;
+  readonly pods: Readonly<Record<"controller" | "agent" | "relay", number>>;
+}
+
+/** Installs the chart as the README says, without a value, and has it tested. For `prepare` of installWithHelm. */
+export async function installPlainly(cluster: Cluster): Promise<PlainInstallation> {
+  const release = await openRelease(cluster);
+  const notes = await release.install({});
+  await waitForRollout(cluster, PLAIN);
+  const count = async (component: Component): Promise<number> =>
+    (await installedPods(cluster, component)).filter(({ isReady }) => isReady).length;
+  const [controller, agent, relay] = [await count("controller"), await count("agent"), await count("relay")];
+  return { notes, tested: await release.test(), pods: { controller, agent, relay } };
+}
+
+/** What a plain installation runs. */
+const PLAIN = ["deployment/tote", "daemonset/tote-agent"] as const;
+
+async function waitForRollout({ kubectl }: Cluster, workloads: readonly string[]): Promise<void> {
+  const timeout = `--timeout=${readyTimeoutMs / 1000}s`;
+  for (const what of workloads) {
+    await kubectl(["rollout", "status", what, "--namespace", NAMESPACE, timeout]);
+  }
 }
 
 /** Log lines of all controllers. */

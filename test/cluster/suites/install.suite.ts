@@ -5,32 +5,29 @@ import { NAMESPACE } from "../../chart/helm.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
-import { ageCertificates, allShow, newestEnds, RENEWED } from "../installed-certificates.ts";
-import { installedPods, killPod, leadingPod, restartsOfAll } from "../installed-pods.ts";
+import { ageCertificates, allShow, CERTIFICATE_END, newestEnds, RENEWED } from "../installed-certificates.ts";
+import { watchReceivedBytes } from "../installed-bytes.ts";
+import { installedPods, killPod, leadership, metricOf, restartsOfAll, signalPod } from "../installed-pods.ts";
 import { orphanImages } from "../installed-transfers.ts";
-import { installWithHelm, type Installed } from "../installed.ts";
-import type { Kubectl } from "../kubectl.ts";
+import { installPlainly, installWithHelm, type Installed, type PlainInstallation } from "../installed.ts";
+import { clusterObjects, localObjects } from "../leftovers.ts";
 import { container, deployment } from "../workloads.ts";
 
 const patienceMs = 180_000;
 const megabyte = 1_000_000;
 const FIVE = [0, 1, 2, 3, 4] as const;
-/** Kinds that the chart makes, and those that its services make. */
-const CLUSTER_KINDS =
-  "clusterroles,clusterrolebindings,priorityclasses,validatingwebhookconfigurations,customresourcedefinitions";
-const LOCAL_KINDS =
-  "deployments,daemonsets,statefulsets,jobs,cronjobs,pods,services,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,configmaps,secrets,leases,persistentvolumeclaims";
-
 /** The chart as users install it: hooks run, pods of the image that `npm run image` makes, Services by name. */
 describe("tote, installed with helm", () => {
   let cleanup: Cleanup;
   let installed: Installed;
   /** what was in the cluster before */
   let earlier: readonly string[];
+  let plain: PlainInstallation;
   before(async () => {
     cleanup = createCleanup();
-    installed = await installWithHelm(cleanup, async ({ kubectl }) => {
-      earlier = await names(kubectl, CLUSTER_KINDS);
+    installed = await installWithHelm(cleanup, async (cluster) => {
+      earlier = await clusterObjects(cluster.kubectl);
+      plain = await installPlainly(cluster);
     });
     await installed.waitForReady();
   });
@@ -39,11 +36,19 @@ describe("tote, installed with helm", () => {
     await cleanup.run();
   });
 
+  test("one command without a value installs it, and helm test finds nothing wrong", () => {
+    assert.match(plain.notes, /^STATUS: deployed$/m);
+    assert.match(plain.notes, /relay +not installed/);
+    assert.deepEqual(plain.pods, { controller: 2, agent: 3, relay: 0 });
+    assert.match(plain.tested, /Phase: +Succeeded/);
+    assert.match(plain.tested, /"ok": true/, "the log of the pod is printed");
+  });
+
   test("it says what it has installed, and nobody has asked for it yet", async () => {
     assert.match(installed.notes, /^STATUS: deployed$/m);
     assert.match(installed.notes, /daemonset\/tote-agent, one to a Linux node/);
     assert.match(installed.notes, /Nothing is opted in yet/);
-    const pods = await installed.pods(NAMESPACE);
+    const pods = (await installed.pods(NAMESPACE)).filter(({ name }) => name !== "tote-test");
     const images = new Set(pods.flatMap(({ containers }) => containers.map(({ imageId }) => imageId)));
     assert.equal(pods.length, 6, "two controllers, three agents, a relay");
     assert.equal(images.size, 1, "one image for all");
@@ -111,45 +116,109 @@ describe("tote, installed with helm", () => {
     assert.match(said, /"ok": true/);
   });
 
-  test("an upgrade that rolls the agents during five transfers loses none of them", async () => {
+  test("an upgrade that rolls the agents during five transfers loses none, and moves no byte twice", async (t) => {
     const { cluster, release, values } = installed;
-    const orphans = await orphanImages(installed, "rolling", {
-      count: 5,
-      bytes: 24 * megabyte,
-      source: "n1",
-    });
+    const nodes = ["n1", "n2", "n3"] as const;
+    const options = { count: FIVE.length, bytes: 48 * megabyte, sources: nodes };
+    const orphans = await orphanImages(installed, "rolling", options);
     const agents = await installedPods(cluster, "agent");
-    for (const at of FIVE) await orphans.want(at, at % 2 === 0 ? "n2" : "n3");
-    await waitFor("bytes to move", async () => (await orphans.underWay()) > megabyte, {
+    const ledger = await watchReceivedBytes(cluster);
+    for (const at of FIVE) await orphans.want(at, nodes[(at + 1) % nodes.length] ?? "");
+    // a node takes one at a time: with three nodes three are under way, and two wait for their turn
+    const moving = async (): Promise<number> => (await orphans.underWay()).length;
+    await waitFor("three to be under way", async () => (await moving()) === nodes.length, {
       timeoutMs: patienceMs,
     });
     await release.upgrade({ ...values, agent: { maxBandwidth: "16Mi" } });
+    const old = new Set(agents.map(({ name }) => name));
+    const replaced = async (): Promise<number> =>
+      (await installedPods(cluster, "agent")).filter(({ name }) => !old.has(name)).length;
+    await waitFor("an agent to be replaced", async () => (await replaced()) > 0, { timeoutMs: patienceMs });
+    assert.ok((await moving()) > 0, "images are under way while agents are replaced");
     await orphans.arrived(...FIVE);
     await installed.waitForReady();
-    const afterwards = await installedPods(cluster, "agent");
-    const old = new Set(agents.map(({ name }) => name));
-    assert.equal(afterwards.length, 3);
-    assert.ok(
-      afterwards.every(({ name }) => !old.has(name)),
-      "all agents were replaced",
-    );
+    assert.equal(await replaced(), 3, "all agents were replaced");
+    const received = await ledger.close();
+    const wanted = FIVE.length * 48 * megabyte;
+    // what is cut off in the middle of a layer: one of 8 MB for each agent
+    const tolerance = agents.length * 8 * megabyte;
+    t.diagnostic(`${received} bytes were received for ${wanted}`);
+    assert.ok(Math.abs(received - wanted) <= tolerance, `${received} bytes for ${wanted}`);
   });
 
-  test("the leader is killed during a transfer, and the other one goes on", async () => {
+  test("one controller becomes two, the leader is killed during a transfer, and another one goes on", async () => {
     const { cluster } = installed;
-    const orphans = await orphanImages(installed, "leader", { count: 1, bytes: 48 * megabyte, source: "n1" });
-    const leader = await leadingPod(cluster);
+    const orphans = await orphanImages(installed, "leader", {
+      count: 1,
+      bytes: 48 * megabyte,
+      sources: ["n1"],
+    });
+    for (const replicas of [1, 2]) {
+      await installed.scale(NAMESPACE, "deployment/tote", replicas);
+      await waitFor(
+        `${replicas} of them`,
+        async () => {
+          const pods = await installedPods(cluster, "controller");
+          return pods.length === replicas && pods.every(({ isReady }) => isReady);
+        },
+        { timeoutMs: patienceMs, intervalMs: 300 },
+      );
+    }
+    const first = await waitFor("a leader", () => leadership(cluster), { timeoutMs: patienceMs });
     await orphans.want(0, "n2");
-    await waitFor("bytes to move", async () => (await orphans.underWay()) > megabyte, {
+    await waitFor("bytes to move", async () => ((await orphans.underWay())[0] ?? 0) > megabyte, {
       timeoutMs: patienceMs,
     });
-    const pod = (await installedPods(cluster, "controller")).find(({ name }) => name === leader);
-    assert.ok(pod !== undefined, `${leader} leads`);
-    await killPod(cluster, pod);
+    await killPod(cluster, first.pod);
+    // and it does not come back under its name
+    await cluster.kubectl(["delete", "pod", first.pod.name, "--namespace", NAMESPACE, "--wait=false"]);
+    const next = await waitFor(
+      "another leader",
+      async () => {
+        const now = await leadership(cluster);
+        return now !== undefined && now.pod.name !== first.pod.name && now;
+      },
+      { timeoutMs: patienceMs },
+    );
+    assert.ok(next.transitions > first.transitions, `${next.transitions} after ${first.transitions}`);
     await orphans.arrived(0);
-    const next = await waitFor("a leader", () => leadingPod(cluster), { timeoutMs: patienceMs });
-    assert.notEqual(next, "");
     await installed.waitForReady();
+  });
+
+  test("a misspelt annotation is refused, frozen controllers keep nobody from writing, and images move after", async () => {
+    const { cluster } = installed;
+    const namespace = await installed.namespace("checked");
+    const annotate = async (name: string): Promise<unknown> =>
+      await cluster.kubectl(["annotate", "namespace", namespace, `${name}=true`]);
+    await assert.rejects(annotate("tote.dev/alow"), /unknown annotation, known are tote\.dev\/allow/);
+    const controllers = await installedPods(cluster, "controller");
+    for (const pod of controllers) {
+      const end = await metricOf("controller", pod, CERTIFICATE_END, { use: "webhook" });
+      assert.ok(end * 1000 > Date.now(), pod.name);
+    }
+    const began = performance.now();
+    try {
+      for (const pod of controllers) await signalPod(cluster, pod, "SIGSTOP");
+      await annotate("tote.dev/frozen");
+    } finally {
+      for (const pod of controllers) await signalPod(cluster, pod, "SIGCONT");
+    }
+    assert.ok(performance.now() - began > 1900, "one of them was asked, and waited for");
+    await installed.waitForReady();
+    // what was let through once is not held against who writes it again
+    let tries = 0;
+    await waitFor(
+      "the next mistake to be refused",
+      async () => {
+        tries += 1;
+        const outcome = await annotate(`tote.dev/thawed-${tries}`).catch((error: unknown) => String(error));
+        return typeof outcome === "string" && /unknown annotation/.test(outcome);
+      },
+      { timeoutMs: patienceMs, intervalMs: 300 },
+    );
+    const orphans = await orphanImages(installed, "nudged", { count: 1, bytes: megabyte, sources: ["n1"] });
+    await orphans.want(0, "n2");
+    await orphans.arrived(0);
   });
 
   test("an agent that dies while there is no registry starts again from its node's image", async () => {
@@ -178,7 +247,11 @@ describe("tote, installed with helm", () => {
 
   test("certificates are renewed by the CronJob while images move, without a restart", async () => {
     const { cluster } = installed;
-    const orphans = await orphanImages(installed, "rotation", { count: 12, bytes: megabyte, source: "n1" });
+    const orphans = await orphanImages(installed, "rotation", {
+      count: 12,
+      bytes: megabyte,
+      sources: ["n1"],
+    });
     const restarts = await restartsOfAll(cluster);
     await ageCertificates(cluster);
     const { kubectl } = cluster;
@@ -216,26 +289,12 @@ describe("tote, installed with helm", () => {
       { timeoutMs: patienceMs, intervalMs: 300 },
     );
     assert.equal((await kubectl(["get", "salvagerecords", "-A", "--output=name"])).stdout, records);
-    const whole = await names(kubectl, CLUSTER_KINDS);
+    const whole = await clusterObjects(kubectl);
     assert.deepEqual(
       whole.filter((name) => !earlier.includes(name)),
       ["customresourcedefinition.apiextensions.k8s.io/salvagerecords.tote.dev"],
     );
-    const local = await names(kubectl, LOCAL_KINDS, `--namespace=${NAMESPACE}`);
-    // the claim of a StatefulSet stays, and so does what Kubernetes puts into every namespace
-    assert.deepEqual(
-      local.filter((name) => !/default|kube-root-ca/.test(name)),
-      ["persistentvolumeclaim/data-tote-relay-0"],
-    );
+    // this Kubernetes cannot delete the claim of a StatefulSet with it
+    assert.deepEqual(await localObjects(kubectl), ["persistentvolumeclaim/data-tote-relay-0"]);
   });
 });
-
-/** "kind/name" of all objects of some kinds. */
-async function names(
-  kubectl: Kubectl,
-  kinds: string,
-  ...args: readonly string[]
-): Promise<readonly string[]> {
-  const { stdout } = await kubectl(["get", kinds, "--output=name", ...args]);
-  return stdout.split("\n").filter((name) => name !== "");
-}

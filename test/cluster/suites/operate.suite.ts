@@ -95,7 +95,7 @@ describe("tote in the place of the original, and what people do with it", () => 
       { timeoutMs: patienceMs, intervalMs: 500 },
     );
     assert.deepEqual(await prometheus.firing(), []);
-    const orphans = await orphanImages(installed, "alerts", { count: 1, bytes: 1_000_000, source: "n1" });
+    const orphans = await orphanImages(installed, "alerts", { count: 1, bytes: 1_000_000, sources: ["n1"] });
     await orphans.want(0, "n2");
     await orphans.arrived(0);
     const containers = [container("registry.test:5000/nobody/has:v1")];
