@@ -6,10 +6,17 @@ import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
 
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+
+import { testEvent } from "../../webhook-relay/event/testing.ts";
 import { parseEvent } from "../../webhook-relay/event/validate.ts";
 import { RETRY_SCHEDULE_MS } from "../../webhook-relay/limits.ts";
 import { formatPublicKey, parseSigningKey, signMessage } from "../../webhook-relay/sign.ts";
 import { parseSubscriptions } from "../../webhook-relay/subscriptions/parse.ts";
+import { startReceiver } from "../../webhook-relay/testing/receiver.ts";
+import { startRig } from "../../webhook-relay/testing/relay-rig.ts";
+import { waitFor } from "../harness/wait.ts";
 
 const DOCUMENT = readFileSync(new URL("../../docs/webhooks.md", import.meta.url), "utf8");
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -18,7 +25,11 @@ const PRIVATE =
 
 /** Code blocks of a language, in order. */
 function blocks(language: string): readonly string[] {
-  return [...DOCUMENT.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].flatMap(([, found, code = ""]) =>
+  return blocksOf(DOCUMENT, language);
+}
+
+function blocksOf(text: string, language: string): readonly string[] {
+  return [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].flatMap(([, found, code = ""]) =>
     found === language ? [code] : [],
   );
 }
@@ -159,4 +170,63 @@ test("the documented event and configuration are what the relay takes, and the s
     ["C0123456789", "/etc/tote/slack-hook-url"],
   );
   assert.equal(DOCUMENT.match(/^\| \d{1,2} +\|/gm)?.length, RETRY_SCHEDULE_MS.length);
+});
+
+/** Answers what is wrong with a value after a schema of `docs/`. */
+function createValidator(name: string): (value: unknown) => readonly string[] {
+  const schema: object = JSON.parse(readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8"));
+  const ajv = new Ajv2020({ allErrors: true, strict: false });
+  addFormats.default(ajv);
+  const validate = ajv.compile(schema);
+  return (value) => {
+    validate(value);
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ""}`);
+  };
+}
+
+test("there is an example of each type of event, valid after the schema, with the severity of the table", () => {
+  const problemsOf = createValidator("events.schema.json");
+  const schema = JSON.parse(readFileSync(new URL("../../docs/events.schema.json", import.meta.url), "utf8"));
+  const [, section = ""] = DOCUMENT.split("\n## Examples of each type\n");
+  const examples = blocksOf(section, "json").map((code) => JSON.parse(code));
+  assert.deepEqual(
+    examples.map(({ type }) => type),
+    schema.properties.type.enum,
+  );
+  const severities = new Map(
+    [...DOCUMENT.matchAll(/^\| `(tote\.image\.\w+)` +\| (\w+)/gm)].map(([, type, severity]) => [
+      type,
+      severity,
+    ]),
+  );
+  for (const example of examples) {
+    assert.deepEqual(problemsOf(example), [], example.type);
+    assert.equal(example.data.severity, severities.get(example.type), example.type);
+    assert.equal(parseEvent(example).kind, "event");
+  }
+  assert.equal(new Set(examples.map(({ id }) => id)).size, examples.length);
+});
+
+test("what the relay itself says to receivers is valid after its schema, and no event of the controller", async (t) => {
+  const receiver = await startReceiver(t);
+  const rig = await startRig(t, {
+    config: `subscriptions: [{name: one, type: webhook, url: "${receiver.url}/", allowAddresses: 127.0.0.1, group: {interval: 200ms}}]`,
+  });
+  const events = Array.from({ length: 4 }, (_, at) => testEvent({ id: String(at).repeat(64) }));
+  await rig.post(events);
+  await rig.relay.control.sendTest("one");
+  await waitFor("an event, a summary and a test", () => receiver.requests.length === 3);
+  const bodies = receiver.requests.map(({ body }) => JSON.parse(body));
+  const ofRelay = createValidator("relay-events.schema.json");
+  const ofController = createValidator("events.schema.json");
+  for (const [type, isRelay] of [
+    ["tote.image.detected", false],
+    ["tote.relay.summary", true],
+    ["tote.relay.test", true],
+  ] as const) {
+    const found = bodies.find((body) => body.type === type);
+    assert.ok(found, type);
+    assert.deepEqual((isRelay ? ofRelay : ofController)(found), [], type);
+    assert.notDeepEqual((isRelay ? ofController : ofRelay)(found), [], type);
+  }
 });
