@@ -83,6 +83,7 @@ void suite("the chart, rendered", () => {
       "app.kubernetes.io/component": "controller",
     });
     find(manifests, "DaemonSet", "tote-agent");
+    assert.equal(asObject(find(manifests, "Service", "tote-metrics")["spec"])["clusterIP"], "None");
     find(manifests, "Service", "tote-metrics");
     find(manifests, "Service", "tote-webhook");
     const dashboard = find(manifests, "ConfigMap", "tote-dashboard");

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { asObject, asObjects } from "../../../controller/objects/json.ts";
-import { CHART } from "../../chart/helm.ts";
+import { CHART, NAMESPACE } from "../../chart/helm.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { harnessConfig } from "../../harness/config.ts";
 import { startProcess } from "../../harness/processes.ts";
@@ -14,7 +14,7 @@ import { waitFor } from "../../harness/wait.ts";
 import { fetchKubeTools } from "../../setup/fetch-kube-tools.ts";
 import { orphanImages } from "../installed-transfers.ts";
 import { controllerLogs, installWithHelm, type Installed } from "../installed.ts";
-import { installOriginal } from "../original-release.ts";
+import { adoptedUids, installOriginal } from "../original-release.ts";
 import { startPrometheus } from "../prometheus.ts";
 import { barePod, container } from "../workloads.ts";
 
@@ -25,9 +25,14 @@ const patienceMs = 180_000;
 describe("tote in the place of the original, and what people do with it", () => {
   let cleanup: Cleanup;
   let installed: Installed;
+  /** uids of what the original has left */
+  let originals: readonly string[];
   before(async () => {
     cleanup = createCleanup();
-    installed = await installWithHelm(cleanup, (cluster) => installOriginal(cluster, cleanup));
+    installed = await installWithHelm(cleanup, async (cluster) => {
+      await installOriginal(cluster, cleanup);
+      originals = await adoptedUids(cluster.kubectl);
+    });
   });
   after(async () => {
     await installed?.cluster.registry.stop();
@@ -81,6 +86,14 @@ describe("tote in the place of the original, and what people do with it", () => 
     );
     assert.equal(record.status.phase, "Completed");
     assert.equal(record.spec.sourceNode, "a");
+  });
+
+  test("the original's objects are taken over, not made anew, and nothing of it still runs", async () => {
+    const { cluster } = installed;
+    assert.deepEqual(await adoptedUids(cluster.kubectl), originals);
+    const pods = await installed.pods(NAMESPACE);
+    const names = pods.flatMap(({ containers }) => containers.map(({ name }) => name));
+    assert.deepEqual(names.toSorted(), ["agent", "agent", "agent", "controller", "controller", "relay"]);
   });
 
   test("Prometheus finds all of it, and alerts fire", async () => {
