@@ -24,6 +24,7 @@ import type { ControllerMetrics } from "./report/metrics.ts";
 import { Outbox } from "./report/outbox.ts";
 import { Overflow } from "./report/overflow.ts";
 import type { RelayClient } from "./report/relay-client.ts";
+import { AgeWatch } from "./salvage/age-watch.ts";
 import { transferLimits } from "./salvage/admission.ts";
 import { FirstStatus } from "./salvage/first-status.ts";
 import { ImageFinder } from "./salvage/image-finder.ts";
@@ -112,6 +113,8 @@ export class Engine {
       parts;
     const api = leaderApi(parts.api, term);
     const now = (): number => clock.now();
+    const monotonic = (): number => clock.monotonic();
+    const ages = new AgeWatch({ now, monotonic });
     const book = new RecordBook({ api, store: view.records.store, clock });
     const onRecord = (key: string, priority: Priority): void => queues.records.add(key, priority);
     const onTransition = (key: string): void => queues.outbox.add(key);
@@ -150,7 +153,7 @@ export class Engine {
       keeper,
       questions,
       now,
-      monotonic: () => clock.monotonic(),
+      monotonic,
       sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
       random,
       logger: logger.child("transfer"),
@@ -186,8 +189,9 @@ export class Engine {
       transfers,
       driver,
       questions,
-      recovery: new Recovery({ api, pods: view.pods.store, failures, optIn, keeper, now }),
-      stalls: new StallWatch({ now, monotonic: () => clock.monotonic() }),
+      recovery: new Recovery({ api, pods: view.pods.store, failures, optIn, keeper, now, ages }),
+      stalls: new StallWatch({ now, monotonic }),
+      ages,
       assertLeading: () => term.assertLeading(),
     });
     this.#outbox = new Outbox({
@@ -198,6 +202,7 @@ export class Engine {
         failures,
         instance: parts.instance,
         now,
+        monotonic,
         logger: logger.child("outbox"),
       }),
       relay: parts.relay,

@@ -7,6 +7,7 @@ import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { PodOptions } from "../testing/pods.ts";
 import { CHANGES } from "../testing/records.ts";
 import { salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
+import { AgeWatch } from "../salvage/age-watch.ts";
 import { Recovery } from "./recovery.ts";
 
 const { detected, planned, started, salvaged } = CHANGES;
@@ -15,6 +16,8 @@ const FAILING: PodOptions = { name: "web-1", containers: [{ waiting: BACK_OFF }]
 const RUNNING: PodOptions = { name: "web-1", containers: [{ isRunning: true }] };
 
 interface Case extends SalvageRig {
+  /** Sets the time of day. */
+  readonly turn: (milliseconds: number) => void;
   readonly step: (record: SalvageRecord) => ReturnType<Recovery["step"]>;
   /** names of pods that were nudged */
   readonly nudged: () => readonly string[];
@@ -24,9 +27,13 @@ interface Case extends SalvageRig {
 async function setUp(t: TestContext): Promise<Case> {
   const rig = await salvageRig(t);
   const { api, pods, failures, optIn, keeper, clock, server, book, signal } = rig;
-  const recovery = new Recovery({ api, pods, failures, optIn, keeper, now: () => clock.now() });
+  let turned = 0;
+  const now = (): number => clock.now() + turned;
+  const ages = new AgeWatch({ now, monotonic: () => clock.monotonic() });
+  const recovery = new Recovery({ api, pods, failures, optIn, keeper, now, ages });
   return {
     ...rig,
+    turn: (milliseconds) => void (turned += milliseconds),
     step: async (record) => await recovery.step(record, signal),
     nudged: () =>
       server.requests
@@ -155,3 +162,25 @@ test("all pods that wait for one image are nudged in one step, however many", as
   await step(await record(detected, planned, started, salvaged));
   assert.deepEqual(nudged().toSorted(), names.map((name) => `${name}/status`).toSorted());
 });
+
+for (const hours of [2, -2]) {
+  test(`a clock that is set by ${hours} h after the image has come changes nothing`, async (t) => {
+    const { show, record, step, nudged, transitions, clock, turn, book } = await setUp(t);
+    show(FAILING);
+    const done = await record(detected, planned, started, salvaged);
+    await step(done);
+    turn(hours * 60 * 60_000);
+    await clock.advance(9_000);
+    assert.deepEqual(await step(done), { kind: "again", afterMs: 20_000 });
+    await clock.advance(20_000);
+    await step(done);
+    assert.equal(nudged().length, 3);
+    await clock.advance(NOT_RECOVERED_AT_MS);
+    await step(done);
+    assert.equal(transitions(done).at(-1), "not_recovered");
+    show(RUNNING);
+    await step(done);
+    const last = book.get(`shop/${done.metadata.name}`)?.status.transitions?.at(-1);
+    assert.deepEqual([last?.type, last?.durationMs], ["recovered", 30_000 + NOT_RECOVERED_AT_MS]);
+  });
+}

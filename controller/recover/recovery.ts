@@ -12,6 +12,7 @@ import { asTime } from "../objects/json.ts";
 import { ANNOTATIONS } from "../objects/metadata.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
+import type { AgeWatch } from "../salvage/age-watch.ts";
 import type { RecordKeeper } from "../salvage/record-keeper.ts";
 import { nextNudge, nudgePatch } from "./nudge.ts";
 
@@ -26,6 +27,7 @@ export interface RecoveryOptions {
   readonly keeper: RecordKeeper;
   /** milliseconds since 1970 */
   readonly now: () => number;
+  readonly ages: AgeWatch;
 }
 
 /** How long after its end a record is watched for its pods to start, in milliseconds. */
@@ -34,11 +36,19 @@ const WATCHED_MS = 60 * 60_000;
 /** How many patches of one record are on their way to the API server at once. */
 const NUDGES_AT_ONCE = 10;
 
+/** A nudge that was made. */
+interface Nudge {
+  /** uid of the record that it was made for */
+  readonly record: string;
+  /** milliseconds after the image became visible */
+  readonly elapsed: number;
+}
+
 /** Wakes the kubelet once an image is there, and sees whether the pods start. */
 export class Recovery {
   readonly #options: RecoveryOptions;
-  /** by pod uid: when it was nudged last; the watch may not have told of it yet */
-  readonly #nudged = new Map<string, number>();
+  /** by pod uid: the last one; the watch may not have told of it yet */
+  readonly #nudged = new Map<string, Nudge>();
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -46,21 +56,23 @@ export class Recovery {
 
   /** The next step for a completed record. */
   async step(record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
-    const { failures, optIn, keeper, now } = this.#options;
+    const { failures, optIn, keeper, ages } = this.#options;
+    const { uid } = record.metadata;
     const { reason, transitions = [] } = record.status;
     const isDone = transitions.some(({ type }) => type === "recovered");
     if (reason !== "Salvaged" && reason !== "StaleRecordRemoved") return { kind: "done" };
     const visibleAt = asTime(record.status.completedAt);
-    const elapsed = Math.max(0, now() - visibleAt);
+    // a clock that is set must neither end the watch over its pods nor begin it anew
+    const elapsed = ages.ageOf(keyOf(record.metadata), `completed ${uid}`, visibleAt);
     if (elapsed > WATCHED_MS) return { kind: "done" };
     const waiting = await optIn.asking(failures.failing(subjectOf(record)), signal);
     if (isDone && (waiting.length === 0 || elapsed >= NOT_RECOVERED_AT_MS)) return { kind: "done" };
     if (waiting.length === 0) {
       const started = this.#startedPods(record);
       if (started.length === 0) return { kind: "done" };
-      for (const { uid } of record.status.pods ?? []) this.#nudged.delete(uid);
+      for (const pod of record.status.pods ?? []) this.#nudged.delete(pod.uid);
       const message = `started: ${started.join(", ")}`;
-      await keeper.change(record, { type: "recovered", message }, signal);
+      await keeper.change(record, { type: "recovered", message, afterMs: elapsed }, signal);
       return { kind: "done" };
     }
     const hanging = waiting.filter(({ episode }) => episode.failure.reason === "HangingPull");
@@ -68,16 +80,16 @@ export class Recovery {
     const due: StrippedPod[] = [];
     // one whose kubelet sits inside a pull feels no nudge
     for (const { pod } of distinctPods(waiting.filter((one) => !hanging.includes(one)))) {
-      const step = nextNudge(elapsed, this.#lastNudge(pod, visibleAt));
+      const step = nextNudge(elapsed, this.#lastNudge(pod, record, elapsed));
       if (step.kind === "nudge") due.push(pod);
       const next = step.kind === "nudge" ? nextNudge(elapsed, elapsed) : step;
       if (next.kind === "wait") pauses.push(next.milliseconds);
     }
-    await this.#nudgeAll(due, signal);
+    await this.#nudgeAll(due, { record: uid, elapsed }, signal);
     if (elapsed < NOT_RECOVERED_AT_MS) return { kind: "again", afterMs: Math.max(100, Math.min(...pauses)) };
     if (!transitions.some(({ type }) => type === "not_recovered")) {
       const message = (hanging[0] ?? waiting[0])?.episode.failure.message ?? "";
-      await keeper.change(record, { type: "not_recovered", message }, signal);
+      await keeper.change(record, { type: "not_recovered", message, afterMs: elapsed }, signal);
     }
     return { kind: "done" };
   }
@@ -93,19 +105,22 @@ export class Recovery {
   }
 
   /** Milliseconds from the image being visible to the last nudge. */
-  #lastNudge(pod: StrippedPod, visibleAt: number): number | undefined {
-    const last = Math.max(this.#nudged.get(pod.uid) ?? 0, asTime(pod.annotations[ANNOTATIONS.salvagedAt]));
-    return last >= visibleAt && last > 0 ? last - visibleAt : undefined;
+  #lastNudge(pod: StrippedPod, { metadata, status }: SalvageRecord, elapsed: number): number | undefined {
+    const own = this.#nudged.get(pod.uid);
+    if (own?.record === metadata.uid) return own.elapsed;
+    const visibleAt = asTime(status.completedAt);
+    const last = asTime(pod.annotations[ANNOTATIONS.salvagedAt]);
+    return last >= visibleAt && last > 0 ? Math.min(elapsed, last - visibleAt) : undefined;
   }
 
   /** Nudges some at a time: pods of one image wait in hundreds, and each of them for the ones before it. */
-  async #nudgeAll(pods: readonly StrippedPod[], signal: AbortSignal): Promise<void> {
+  async #nudgeAll(pods: readonly StrippedPod[], nudge: Nudge, signal: AbortSignal): Promise<void> {
     for (let at = 0; at < pods.length; at += NUDGES_AT_ONCE) {
-      await Promise.all(pods.slice(at, at + NUDGES_AT_ONCE).map((pod) => this.#nudge(pod, signal)));
+      await Promise.all(pods.slice(at, at + NUDGES_AT_ONCE).map((pod) => this.#nudge(pod, nudge, signal)));
     }
   }
 
-  async #nudge(pod: StrippedPod, signal: AbortSignal): Promise<void> {
+  async #nudge(pod: StrippedPod, nudge: Nudge, signal: AbortSignal): Promise<void> {
     const { api, now } = this.#options;
     const { namespace, name } = pod;
     try {
@@ -113,7 +128,7 @@ export class Recovery {
         signal,
         subresource: "status",
       });
-      this.#nudged.set(pod.uid, now());
+      this.#nudged.set(pod.uid, nudge);
     } catch (error) {
       // it is gone, or another pod has its name
       if (!isNotFound(error) && !isConflict(error)) throw error;

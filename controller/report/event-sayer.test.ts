@@ -20,24 +20,29 @@ interface Case extends SalvageRig {
   readonly events: () => readonly string[];
   /** a sayer that remembers nothing, as after a change of leader */
   readonly another: () => EventSayer;
+  /** Sets the time of day. */
+  readonly turn: (milliseconds: number) => void;
 }
 
 async function setUp(t: TestContext): Promise<Case> {
   const rig = await salvageRig(t);
   const { api, book, failures, clock, server, signal } = rig;
+  const jump = { ms: 0 };
   const another = (): EventSayer =>
     new EventSayer({
       api,
       book,
       failures,
       instance: "tote-0",
-      now: () => clock.now(),
+      now: () => clock.now() + jump.ms,
+      monotonic: () => clock.monotonic(),
       logger: silentLogger,
     });
   const sayer = another();
   return {
     ...rig,
     another,
+    turn: (milliseconds) => void (jump.ms += milliseconds),
     async say({ metadata }, by = sayer) {
       const key = `shop/${metadata.name}`;
       const now = book.get(key);
@@ -90,6 +95,24 @@ test("what happened long ago is not made up for", async (t) => {
   await clock.advance(EVENT_MAX_AGE_MS);
   await say(open, another());
   assert.deepEqual(events(), []);
+});
+
+test("a clock that is set neither leaves an Event out nor repeats one", async (t) => {
+  const { record, say, events, show, clock, turn, book, signal } = await setUp(t);
+  show(FAILING);
+  const open = await record(detected);
+  await say(open);
+  await book.change(`shop/${open.metadata.name}`, planned, signal);
+  turn(2 * EVENT_MAX_AGE_MS);
+  await say(open);
+  assert.deepEqual(events(), ["ImageSalvageable web-1 1"]);
+  await book.change(`shop/${open.metadata.name}`, failed, signal);
+  await say(open);
+  turn(2 * EVENT_REPEAT_MS);
+  assert.equal(await say(open), EVENT_REPEAT_MS);
+  turn(-9 * EVENT_REPEAT_MS);
+  await clock.advance(1_000);
+  assert.equal(await say(open), EVENT_REPEAT_MS - 1_000);
 });
 
 test("what has failed for good is counted up every half hour while the pod still fails", async (t) => {

@@ -9,6 +9,7 @@ import { EVENTS } from "../kube/resources.ts";
 import { EVENT_MAX_AGE_MS, EVENT_REPEAT_MS } from "../limits.ts";
 import { asTime } from "../objects/json.ts";
 import type { RecordTransition, SalvageRecord, TransitionType } from "../objects/salvage-record.ts";
+import { AgeWatch } from "../salvage/age-watch.ts";
 import type { RecordBook } from "../salvage/record-book.ts";
 import { buildKubeEvents, seriesPatch } from "./kube-event.ts";
 
@@ -22,6 +23,8 @@ export interface EventSayerOptions {
   readonly instance: string;
   /** milliseconds since 1970 */
   readonly now: () => number;
+  /** milliseconds of a clock that is never set */
+  readonly monotonic: () => number;
   readonly logger: Logger;
 }
 
@@ -36,17 +39,20 @@ export class EventSayer {
   readonly #options: EventSayerOptions;
   /** by record: names of Events that are there */
   readonly #said = new Map<string, Set<string>>();
-  /** by record: when its Events were said last, or it was first seen */
+  /** by record: when its Events were said last, or it was first seen, in monotonic milliseconds */
   readonly #saidAt = new Map<string, number>();
+  readonly #ages: AgeWatch;
 
   constructor(options: EventSayerOptions) {
     this.#options = options;
+    this.#ages = new AgeWatch(options);
   }
 
   /** Forgets a record that is gone. */
   forget(key: string): void {
     this.#said.delete(key);
     this.#saidAt.delete(key);
+    this.#ages.forget(key);
   }
 
   /**
@@ -55,25 +61,27 @@ export class EventSayer {
    * @throws ApiError unless what the API server says will not change
    */
   async say(key: string, record: SalvageRecord, signal: AbortSignal): Promise<number | undefined> {
-    const { now } = this.#options;
+    const { monotonic } = this.#options;
     const said = this.#said.get(key) ?? new Set<string>();
     this.#said.set(key, said);
-    if (!this.#saidAt.has(key)) this.#saidAt.set(key, now());
+    if (!this.#saidAt.has(key)) this.#saidAt.set(key, monotonic());
     for (const transition of record.status.transitions ?? []) {
-      const isOld = now() - asTime(transition.time) > EVENT_MAX_AGE_MS;
+      const name = `${transition.type} ${record.metadata.uid}`;
+      const isOld = this.#ages.ageOf(key, name, asTime(transition.time)) > EVENT_MAX_AGE_MS;
       for (const event of this.#eventsOf(record, transition)) {
-        const { name } = event.metadata;
-        if (said.has(name)) continue;
+        const { metadata } = event;
+        if (said.has(metadata.name)) continue;
         if (!isOld) await this.#write(key, event, async () => await this.#create(event, signal));
-        said.add(name);
+        said.add(metadata.name);
       }
     }
+    this.#ages.looked(key);
     const lasting = this.#lasting(record);
     if (lasting === undefined) return undefined;
-    const leftMs = (this.#saidAt.get(key) ?? 0) + EVENT_REPEAT_MS - now();
+    const leftMs = (this.#saidAt.get(key) ?? 0) + EVENT_REPEAT_MS - monotonic();
     if (leftMs > 0) return leftMs;
     await this.#repeat(key, record, lasting, signal);
-    this.#saidAt.set(key, now());
+    this.#saidAt.set(key, monotonic());
     return EVENT_REPEAT_MS;
   }
 

@@ -31,7 +31,15 @@ async function setUp(t: TestContext, wanted: readonly TransitionType[] = TRANSIT
   const now = (): number => clock.now();
   const outbox = new Outbox({
     book,
-    events: new EventSayer({ api, book, failures, instance: "tote-0", now, logger: silentLogger }),
+    events: new EventSayer({
+      api,
+      book,
+      failures,
+      instance: "tote-0",
+      now,
+      monotonic: () => clock.monotonic(),
+      logger: silentLogger,
+    }),
     relay: {
       async post(id, body, inner) {
         inner.throwIfAborted();

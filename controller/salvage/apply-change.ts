@@ -235,7 +235,7 @@ function watched(
   const since = asTime(status.completedAt);
   const details: TransitionDetails = {
     ...detailsOf(status, { reason, message: change.message }),
-    durationMs: Math.max(0, now - since),
+    durationMs: Math.round(change.afterMs ?? Math.max(0, now - since)),
   };
   return {
     ...status,

@@ -54,8 +54,9 @@ export type RecordChange =
       readonly message: string;
     }
   | { readonly type: "failed"; readonly reason: FailedReason; readonly message: string }
-  | { readonly type: "recovered"; readonly message: string }
-  | { readonly type: "not_recovered"; readonly message: string }
+  /** `afterMs` after the image became visible, whatever the clock says by now */
+  | { readonly type: "recovered"; readonly message: string; readonly afterMs?: number }
+  | { readonly type: "not_recovered"; readonly message: string; readonly afterMs?: number }
   /** the relay has these; `wanted` is what it must get at all */
   | {
       readonly type: "notified";

@@ -7,6 +7,7 @@ import type { Outcome } from "../kube/workers.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { Recovery } from "../recover/recovery.ts";
+import type { AgeWatch } from "./age-watch.ts";
 import { legacyStatus } from "./legacy.ts";
 import type { Finding, Planner, PlanRequest } from "./planner.ts";
 import type { ImageFinder } from "./image-finder.ts";
@@ -42,6 +43,8 @@ export interface RecordReconcilerOptions {
   readonly questions: AgentQuestions;
   readonly recovery: Recovery;
   readonly stalls: StallWatch;
+  /** those of recovery */
+  readonly ages: AgeWatch;
   /** @throws when this process does not lead any more */
   readonly assertLeading: () => void;
 }
@@ -63,11 +66,12 @@ export class RecordReconciler {
 
   /** @param key "namespace/name" */
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
-    const { book, transfers, stalls, starter } = this.#options;
+    const { book, transfers, stalls, ages, starter } = this.#options;
     const record = book.get(key);
     if (record === undefined || record.metadata.isDeleting) {
       transfers.stop(key, "Cancelled", "the record was deleted");
       stalls.forget(key);
+      ages.forget(key);
       starter.settled(key);
       return { kind: "done" };
     }
@@ -84,7 +88,7 @@ export class RecordReconciler {
   }
 
   async #step(key: string, record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
-    const { book, keeper, transfers, recovery, firstStatus, stalls, starter } = this.#options;
+    const { book, keeper, transfers, recovery, firstStatus, stalls, ages, starter } = this.#options;
     if (isLegacy(record)) {
       await book.setStatus(record, legacyStatus(record), signal);
       return { kind: "done" };
@@ -94,6 +98,7 @@ export class RecordReconciler {
       stalls.forget(key);
       return await recovery.step(record, signal);
     }
+    ages.looked(key);
     if (record.status.phase === undefined) {
       await keeper.change(record, await firstStatus.of(record, signal), signal);
       return { kind: "again", afterMs: 0 };

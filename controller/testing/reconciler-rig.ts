@@ -11,6 +11,7 @@ import { NotLeadingError } from "../kube/leader-term.ts";
 import type { Outcome } from "../kube/workers.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import { Recovery } from "../recover/recovery.ts";
+import { AgeWatch } from "../salvage/age-watch.ts";
 import { FirstStatus } from "../salvage/first-status.ts";
 import { ImageFinder } from "../salvage/image-finder.ts";
 import { Planner } from "../salvage/planner.ts";
@@ -85,6 +86,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
   const term = new AbortController();
   const now = (): number => clock.now();
   const monotonic = (): number => clock.monotonic();
+  const ages = new AgeWatch({ now, monotonic });
   const transfers = new Transfers({
     driver,
     keeper,
@@ -118,7 +120,8 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     transfers,
     driver,
     questions,
-    recovery: new Recovery({ api, pods, failures, optIn, keeper, now }),
+    recovery: new Recovery({ api, pods, failures, optIn, keeper, now, ages }),
+    ages,
     stalls: new StallWatch({ now, monotonic }),
     assertLeading: () => term.signal.throwIfAborted(),
   });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { asJson, asList, fieldAt } from "../harness/apiserver/json.ts";
 import { waitFor } from "../harness/wait.ts";
+import { SERVICE_ACCOUNT } from "./cluster.ts";
 import { ASKS, startSimulatedRig, type SimulatedRig } from "./simulated-rig.ts";
 
 const HOUR_MS = 60 * 60_000;
@@ -151,6 +152,28 @@ for (const [direction, milliseconds] of [
     const waited = rig.clock.monotonic() - before;
     assert.ok(waited < 5 * 60_000, `it waited ${waited} ms`);
     await rig.waitForRunning("shop", "web");
+  });
+
+  test(`a clock that is set 2 h ${direction} before the kubelet is woken lets it sleep no longer`, async (t) => {
+    const rig = await startSimulatedRig(t);
+    const nudge = { verb: "patch", resource: "pods", subresource: "status" } as const;
+    const remove = rig.server.faults.add({ kind: "status", status: 503, user: SERVICE_ACCOUNT, ...nudge });
+    rig.createNamespace("shop");
+    const image = rig.image("web", "a");
+    rig.createPod({ name: "web", namespace: "shop", node: "b", image: image.name });
+    await rig.waitForEnd("shop");
+    await waitFor("a nudge that fails", () => rig.requests(nudge).length > 0);
+    rig.clock.turn(milliseconds);
+    remove();
+    await waitFor("a nudge that does not", () => {
+      rig.clock.skip(1_000);
+      return rig.isRunning("shop", "web");
+    });
+    const { status } = await rig.waitForRecord("shop", "has recovered", (record) =>
+      (record.status.transitions ?? []).some(({ type }) => type === "recovered"),
+    );
+    const { durationMs = 0 } = status.transitions?.at(-1) ?? {};
+    assert.ok(durationMs < 120_000, `it took ${durationMs} ms by what the record says`);
   });
 }
 
