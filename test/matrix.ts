@@ -21,7 +21,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const lines = args.length === 0 ? containerdVersions : args.filter(isContainerdVersion);
   try {
-    await ensureSystem(["test", "matrix"]);
+    await ensureSystem(["nodes", "matrix"]);
     const failed: string[] = [];
     for (const line of lines) {
       const { version } = await containerdPrograms(line);

@@ -60,7 +60,7 @@ export async function runTransferBench(
   flags: FlagValues<typeof TRANSFER_FLAGS>,
   print: (text: string) => void,
 ): Promise<void> {
-  await ensureSystem(["test", "bench"]);
+  await ensureSystem(["nodes", "bench"]);
   const cleanup = createCleanup();
   try {
     const settings = SETTINGS.filter(

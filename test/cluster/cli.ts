@@ -27,7 +27,7 @@ async function up(versions: readonly string[]): Promise<number> {
   const stop = new AbortController();
   for (const name of ENDING_SIGNALS) process.on(name, () => stop.abort(new Error(`ended by ${name}`)));
   const { signal } = stop;
-  await ensureSystem(["test", "matrix", "cluster"], signal);
+  await ensureSystem(["nodes", "test", "matrix", "cluster"], signal);
   const nodes = nodeSpecs(versions.length === 0 ? undefined : versions);
   const binaries = await kubernetesBinaries({ say, signal });
   refuseOwned();

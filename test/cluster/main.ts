@@ -110,7 +110,7 @@ async function main(args: readonly string[]): Promise<number> {
   const config = clusterConfig();
   const isForeign = config.kubeconfig !== undefined;
   const files = choose(await allSuites(), isForeign && args.length === 0 ? NODELESS : args);
-  await ensureSystem(["test", "matrix", "cluster"], stop.signal);
+  await ensureSystem(["nodes", "test", "matrix", "cluster"], stop.signal);
   const binaries = await kubernetesBinaries({ say, config, signal: stop.signal });
   const there = readState();
   if (isForeign) {

@@ -104,7 +104,7 @@ export async function runSalvageDemo(): Promise<void> {
     write: (text: string) => void process.stdout.write(text),
     isTerminal: process.stdout.isTTY,
   };
-  const { installed } = await ensureSystem(["test"]);
+  const { installed } = await ensureSystem(["nodes"]);
   if (installed.length > 0) say(`installed ${installed.join(", ")}`);
   const control = await startControlRig({ a: { agent: { args: ["--max-bandwidth", BANDWIDTH] } }, b: {} });
   try {

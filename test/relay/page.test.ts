@@ -8,6 +8,8 @@ import type { BrowserContextOptions, Page } from "playwright-core";
 import { testEvent } from "../../webhook-relay/event/testing.ts";
 import { TEST_TOKENS } from "../../webhook-relay/testing/relay-rig.ts";
 import { waitFor } from "../harness/wait.ts";
+import { excuseFor } from "../setup/excuse.ts";
+import { BROWSER } from "../setup/requirements.ts";
 import { incidentOf, startPageRig, type PageRig } from "./page-rig.ts";
 
 const HOSTILE = `</p><script>window.ran = 1</script><img src=x onerror="window.ran = 1">" onload='window.ran = 1' x="`;
@@ -51,7 +53,9 @@ const PAGES = [
   "/subscriptions/ticket-desk",
 ] as const;
 
-test("the page in a browser", async (t) => {
+const skip = await excuseFor(BROWSER);
+
+test("the page in a browser", { skip: skip ?? false }, async (t) => {
   const rig = await startPageRig(t);
   rig.tickets.behave((_, response) => void response.writeHead(422).end(HOSTILE));
   await rig.tell(

@@ -1,6 +1,7 @@
 import process from "node:process";
 import { harnessConfig } from "../harness/config.ts";
 import { installPackages, usesApt } from "./apt.ts";
+import { excuseFor } from "./excuse.ts";
 import { missingRequirements } from "./requirements.ts";
 import type { Requirement, SystemPart } from "./requirements.ts";
 
@@ -15,6 +16,8 @@ export class SystemError extends Error {
 export interface SystemResult {
   /** Debian packages installed now; empty when everything was there */
   readonly installed: readonly string[];
+  /** what this machine goes without, a sentence each */
+  readonly skipped: readonly string[];
 }
 
 /**
@@ -29,7 +32,7 @@ export async function ensureSystem(
     throw new SystemError(`cannot start containerd on ${process.platform}: use Linux`);
   }
   const path = harnessConfig().inherited["PATH"] ?? "";
-  const missing = await missingRequirements(parts, path);
+  const { missing, skipped } = await sort(await missingRequirements(parts, path), signal);
   const packages = [...new Set(missing.map((requirement) => requirement.debianPackage))];
   const isRoot = process.getuid?.() === 0;
   if (missing.length > 0 && !(await usesApt())) {
@@ -41,16 +44,31 @@ export async function ensureSystem(
   if (!isRoot) {
     throw new SystemError("starting containerd, mounts and network namespaces need root: run this as root");
   }
-  if (missing.length === 0) return { installed: [] };
+  if (missing.length === 0) return { installed: [], skipped };
 
   await installPackages(packages, signal);
-  const stillMissing = await missingRequirements(parts, path);
+  const { missing: stillMissing } = await sort(await missingRequirements(parts, path), signal);
   if (stillMissing.length > 0) {
     throw new SystemError(
       `${lacks(stillMissing)}, although ${packages.join(", ")} got installed: look at PATH (${path})`,
     );
   }
-  return { installed: packages };
+  return { installed: packages, skipped };
+}
+
+/** Parts what must be installed from what this machine may go without. */
+async function sort(
+  all: readonly Requirement[],
+  signal: AbortSignal | undefined,
+): Promise<{ readonly missing: readonly Requirement[]; readonly skipped: readonly string[] }> {
+  const missing: Requirement[] = [];
+  const skipped: string[] = [];
+  for (const requirement of all) {
+    const excuse = await excuseFor(requirement, { signal });
+    if (excuse === undefined) missing.push(requirement);
+    else skipped.push(excuse);
+  }
+  return { missing, skipped };
 }
 
 function lacks(missing: readonly Requirement[]): string {
@@ -61,7 +79,7 @@ function lacks(missing: readonly Requirement[]): string {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const parts: SystemPart[] = ["test"];
+  const parts: SystemPart[] = ["nodes", "test"];
   for (const arg of args) {
     if (arg === "--bench") parts.push("bench");
     else if (arg === "--matrix") parts.push("matrix");
@@ -71,9 +89,10 @@ async function main(args: readonly string[]): Promise<number> {
     }
   }
   try {
-    const { installed } = await ensureSystem(parts);
+    const { installed, skipped } = await ensureSystem(parts);
     const said = installed.length === 0 ? "everything is installed" : `installed ${installed.join(", ")}`;
     process.stdout.write(`system for ${parts.join(", ")}: ${said}\n`);
+    for (const excuse of skipped) process.stdout.write(`${excuse}\n`);
     return 0;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
