@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 
+import { sha256Digest } from "../../lib/digest.ts";
 import { Health } from "../../proto/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -95,6 +96,28 @@ describe("buf curl and libraries, as docs/rpc.md shows them", () => {
     assert.equal(details[0].type, "tote.agent.v1.ImportFailure");
     assert.equal(details[0].debug.retryable ?? false, false);
     assert.equal(details[0].debug.sources[0].source.node, "a");
+  });
+
+  test("buf takes a blob and a whole image from one node, and pushes the blob to another", async () => {
+    const { image, name, output } = await uniqueImage("buf-bytes", { layers: [1_500_000] });
+    await loadImage(rig.a.containerd, image, { names: [name] });
+    const layer = image.layers[1];
+    assert.ok(layer);
+    await rig.example("buf-export", { env: { IMAGE: name, DIGEST: layer.digest } });
+    const bytes = await readFile(join(rig.folder, "layer.blob"));
+    assert.equal(sha256Digest(bytes), layer.digest);
+    const { stdout } = await rig.example("buf-import-blob", { env: { DIGEST: layer.digest } });
+    assert.deepEqual(JSON.parse(stdout), { committed: true, offset: String(bytes.length) });
+    assert.ok((await rig.b.ctr.content()).some((blob) => blob.digest === layer.digest));
+
+    await rig.b.ctr.importImage(join(rig.folder, "image.tar"));
+    await assertImageRuns(rig.b.containerd, name, output);
+  });
+
+  test("buf speaks gRPC proper", async () => {
+    const image = await held("buf-grpc");
+    const { stdout } = await rig.example("buf-grpc", { env: { IMAGE: image.name } });
+    assert.equal(JSON.parse(stdout).target.digest, image.image.descriptor.digest);
   });
 
   test("grpc-js asks for the node", async () => {

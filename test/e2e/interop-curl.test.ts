@@ -4,10 +4,17 @@ import { after, before, describe, test } from "node:test";
 
 import { ROLES } from "../../lib/roles.ts";
 import { fromJsonString } from "@bufbuild/protobuf";
-import { ListImagesResponseSchema, type ListImagesResponse } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import {
+  AgentService,
+  ListImagesResponseSchema,
+  type ListImagesResponse,
+} from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { buildImage } from "../harness/image-builder.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { ociArchive } from "../harness/oci-archive.ts";
+import { freePorts } from "../harness/ports.ts";
 import { CommandError } from "../harness/run.ts";
 import { uniqueImage, type UniqueImage } from "../harness/unique-image.ts";
 import {
@@ -27,6 +34,13 @@ test("every example of docs/rpc.md is run by a test", async () => {
   for (const name of names) {
     const isSetup = SETUPS.some((setup) => name === `setup-${setup}`);
     assert.ok(isSetup || new RegExp(`"${name}"`).test(sources), `no test runs the example ${name}`);
+  }
+});
+
+test("every method has an example, so each is run by a test", async () => {
+  const code = [...(await readExamples()).values()].map((example) => example.code).join("\n");
+  for (const { name } of AgentService.methods) {
+    assert.match(code, new RegExp(`AgentService/${name}\\b`), `no example calls ${name}`);
   }
 });
 
@@ -161,5 +175,35 @@ describe("curl, as docs/rpc.md shows it", () => {
       assert.equal(found.complete, true);
       assert.equal(Number(found.totalBytes), image.descriptor.size + image.config.size);
     }
+  });
+
+  test("removes a name, though not for another digest than it points at", async () => {
+    const { image, name } = await uniqueImage("removed", { layers: [1000] });
+    await loadImage(rig.a.containerd, image, { names: [name] });
+    const env = { IMAGE: name, DIGEST: image.descriptor.digest };
+    const other = await failure("remove-image", {
+      setup: "insecure",
+      env: { ...env, DIGEST: held.image.descriptor.digest },
+    });
+    assert.equal(other.code, "failed_precondition");
+    assert.match(other.message, /nothing was removed$/);
+    assert.deepEqual(await json("remove-image", { setup: "insecure", env }), { removed: true });
+    assert.deepEqual(await json("remove-image", { setup: "insecure", env }), {});
+    assert.ok(!(await rig.a.ctr.images()).some((record) => record.name === name));
+  });
+
+  test("cancels what is kept of an import that may be tried again", async () => {
+    const { image, name } = await uniqueImage("cancelled", { layers: [1000] });
+    const { digest } = image.descriptor;
+    const env = { DIGEST: digest };
+    assert.deepEqual(await json("cancel-import", { setup: "insecure", env }), {});
+    const [nobody = 0] = await freePorts(1);
+    const sources = [{ node: "gone", endpoint: `http://127.0.0.1:${nobody}` }];
+    const transport = createConnectTransport({ baseUrl: rig.a.insecure.url, httpVersion: "1.1" });
+    const events = createClient(AgentService, transport).importImage({ names: [name], digest, sources });
+    await assert.rejects(Array.fromAsync(events), /\[unavailable\]/);
+    assert.equal((await rig.a.ctr.leases()).length, 1);
+    assert.deepEqual(await json("cancel-import", { setup: "insecure", env }), { cancelled: true });
+    assert.deepEqual(await rig.a.ctr.leases(), []);
   });
 });

@@ -46,7 +46,7 @@ export type Setup = (typeof SETUPS)[number];
 /** Two nodes as docs/rpc.md has them, and its examples, to be run as they stand there. */
 export interface InteropRig {
   readonly cleanup: Cleanup;
-  /** where pki/, image.tar and order.json are */
+  /** where pki/, image.tar, layer.blob and order.json are */
   readonly folder: string;
   readonly a: InteropNode;
   readonly b: InteropNode;
@@ -85,7 +85,7 @@ async function startNodes(cleanup: Cleanup): Promise<InteropRig> {
   const examples = await readExamples();
   const path = [join(ROOT, "node_modules/.bin"), harnessConfig().inherited["PATH"]].join(delimiter);
   const places = new Map([["pki", join(folder, "pki")]]);
-  for (const file of ["image.tar", "order.json"]) places.set(file, join(folder, file));
+  for (const file of ["image.tar", "layer.blob", "order.json"]) places.set(file, join(folder, file));
 
   function codeOf(name: string): { readonly language: string; readonly code: string } {
     const found = examples.get(name);
