@@ -10,7 +10,7 @@ import { fileBlob, jsonBlob, type BlobSource, type Descriptor } from "../../test
 import { writeOciArchive } from "../../test/harness/oci-archive.ts";
 import { hostPlatform } from "../../test/harness/platform.ts";
 import { writeTar, type TarEntry } from "../../test/harness/tar.ts";
-import { imageConfig } from "./image-config.ts";
+import { imageConfig, type ImageConfig, type ImageOrigin } from "./image-config.ts";
 import type { ImageFile, ImageLayer } from "./image-file.ts";
 
 /** What is written. */
@@ -20,6 +20,7 @@ export interface ArchiveOptions {
   /** full names of the image, e.g. "docker.io/library/tote:1.2.3" */
   readonly names: readonly string[];
   readonly version: string;
+  readonly origin?: ImageOrigin;
   readonly layers: readonly ImageLayer[];
   readonly signal: AbortSignal;
 }
@@ -54,17 +55,18 @@ interface BuiltLayer {
 
 /** Writes the image as an OCI archive for the platform of this machine. Same files and same Node, same bytes. */
 export async function writeImageArchive(options: ArchiveOptions): Promise<WrittenImage> {
-  const { path, names, version, layers, signal } = options;
+  const { path, names, version, origin, layers, signal } = options;
+  const image = imageConfig(version, origin);
   const scratch = await mkdtemp(join(dirname(path), ".tote-image-"));
   try {
     const built = await Promise.all(layers.map((layer) => buildLayer(layer, scratch, signal)));
-    const config = jsonBlob(configJson(version, built));
+    const config = jsonBlob(configJson(image, built));
     const manifest = jsonBlob({
       schemaVersion: 2,
       mediaType: MEDIA_TYPES.manifest,
       config: descriptor(MEDIA_TYPES.config, config),
       layers: built.map(({ blob }) => descriptor(MEDIA_TYPES.layer, blob)),
-      annotations: imageConfig(version).labels,
+      annotations: image.labels,
     });
     const root = descriptor(MEDIA_TYPES.manifest, manifest);
     const blobs = [manifest, config, ...built.map(({ blob }) => blob)];
@@ -78,8 +80,10 @@ export async function writeImageArchive(options: ArchiveOptions): Promise<Writte
   }
 }
 
-function configJson(version: string, layers: readonly BuiltLayer[]): object {
-  const { user, workingDirectory, entrypoint, environment, labels } = imageConfig(version);
+function configJson(
+  { user, workingDirectory, entrypoint, environment, labels }: ImageConfig,
+  layers: readonly BuiltLayer[],
+): object {
   return {
     created: CREATED,
     ...hostPlatform(),

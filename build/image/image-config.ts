@@ -20,8 +20,16 @@ export const NODE_OPTION = "--max-semi-space-size=8";
 /** Nobody in particular; the agent alone is started as root, by the chart. */
 export const NONROOT_ID = 65_532;
 
+/** Where the sources of an image are, as far as whoever builds it says. */
+export interface ImageOrigin {
+  /** which of them, e.g. a commit */
+  readonly revision?: string | undefined;
+  /** their URL */
+  readonly source?: string | undefined;
+}
+
 /** The configuration of the image of a version. */
-export function imageConfig(version: string): ImageConfig {
+export function imageConfig(version: string, { revision, source }: ImageOrigin = {}): ImageConfig {
   return {
     user: `${NONROOT_ID}:${NONROOT_ID}`,
     workingDirectory: "/",
@@ -33,6 +41,8 @@ export function imageConfig(version: string): ImageConfig {
         "Emergency image salvage for Kubernetes: moves images node to node when the registry is gone",
       "org.opencontainers.image.licenses": "MIT",
       "org.opencontainers.image.version": version,
+      ...(revision !== undefined && { "org.opencontainers.image.revision": revision }),
+      ...(source !== undefined && { "org.opencontainers.image.source": source }),
     },
   };
 }

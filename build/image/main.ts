@@ -16,6 +16,8 @@ const FLAGS = defineFlags({
   output: { kind: "path", default: "dist/tote-image.tar", help: "the archive" },
   name: { kind: "string", default: "docker.io/library/tote", help: "name of the image, without a tag" },
   tag: { kind: "string", help: "its tag; default: the version in package.json" },
+  revision: { kind: "string", help: "label org.opencontainers.image.revision: which sources, e.g. a commit" },
+  source: { kind: "string", help: "label org.opencontainers.image.source: URL of the sources" },
 });
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -31,13 +33,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
   const version = await releaseVersion(root);
-  const { name, tag = version, output } = parsed.values;
+  const { name, tag = version, output, revision, source } = parsed.values;
   const path = resolve(output);
   await mkdir(dirname(path), { recursive: true });
   const { digest, layers } = await writeImageArchive({
     path,
     names: [`${name}:${tag}`],
     version,
+    origin: { revision, source },
     layers: await imageLayers({ root, node: process.execPath }),
     signal: onShutdownSignal(),
   });

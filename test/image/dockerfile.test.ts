@@ -24,7 +24,9 @@ before(async () => {
 
 void test("the Dockerfile says of the image what npm run image says", async () => {
   const version = await toteVersion();
-  const { user, entrypoint, environment, labels, workingDirectory } = imageConfig(version);
+  // whoever says neither has both labels empty here, and not at all with npm run image
+  const origin = { revision: "0123abc", source: "https://git.example/tote" };
+  const { user, entrypoint, environment, labels, workingDirectory } = imageConfig(version, origin);
   assert.equal(only(final, "USER"), user);
   assert.equal(only(final, "WORKDIR"), workingDirectory);
   assert.deepEqual(JSON.parse(only(final, "ENTRYPOINT")), entrypoint);
@@ -32,7 +34,10 @@ void test("the Dockerfile says of the image what npm run image says", async () =
   const written = Object.fromEntries(
     Object.entries(pairs(final, "LABEL")).map(([name, value]) => [
       name,
-      value.replace("${VERSION}", pairs(final, "ARG")["VERSION"] ?? ""),
+      value
+        .replace("${VERSION}", pairs(final, "ARG")["VERSION"] ?? "")
+        .replace("${REVISION}", origin.revision)
+        .replace("${SOURCE}", origin.source),
     ]),
   );
   assert.deepEqual(written, labels);

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { writeImageArchive, type WrittenImage } from "../../build/image/archive.ts";
 import { NONROOT_ID } from "../../build/image/image-config.ts";
 import { imageLayers } from "../../build/image/image-layers.ts";
+import { asObject } from "../../controller/objects/json.ts";
 import { toteVersion } from "../../lib/version.ts";
 import { createCleanup } from "../harness/cleanup.ts";
 import { startContainerd, type ContainerdNode } from "../harness/containerd-node.ts";
@@ -30,7 +31,7 @@ void suite("the image in a real containerd", () => {
     const path = join(cleanup.directory(), "tote.tar");
     const layers = await imageLayers({ root, node: process.execPath });
     const { signal } = t;
-    const wanted = { path, names: [IMAGE], version, layers, signal };
+    const wanted = { path, names: [IMAGE], version, origin: { revision: "0123abc" }, layers, signal };
     [node, written] = await Promise.all([
       startContainerd({ name: "image", cleanup }),
       writeImageArchive(wanted),
@@ -51,6 +52,13 @@ void suite("the image in a real containerd", () => {
     assert.match(await tote("/usr/local/bin/tote", "agent", "--help"), /usage: tote agent/);
     assert.match(await tote("tote", "controller", "--help"), /usage: tote \[controller\]/);
     assert.match(await tote("tote", "webhook-relay", "--help"), /usage: tote webhook-relay/);
+  });
+
+  void test("it says which sources it was made of, when that was said, and nothing empty", async () => {
+    const manifest = asObject(JSON.parse(await ctr(node).exec(["content", "get", written.digest])));
+    const annotations = asObject(manifest["annotations"]);
+    assert.equal(annotations["org.opencontainers.image.revision"], "0123abc");
+    assert.ok(!("org.opencontainers.image.source" in annotations));
   });
 
   void test("it runs as nobody in particular and cannot write", async () => {
