@@ -171,7 +171,7 @@ test("a store that was broken is set aside, reported, and the relay works", asyn
   assert.match(second.logs(), /"level":"error".*"msg":"the store was broken: it was set aside/);
 });
 
-test("with 100,000 deliveries waiting it is ready within 3 seconds", async (t) => {
+test("with 100,000 deliveries due it is ready within 3 seconds", async (t) => {
   const cleanup = createCleanup(t);
   const begun = performance.now();
   const first = await startRelayProcess({ cleanup, config: NOWHERE });
@@ -185,13 +185,18 @@ test("with 100,000 deliveries waiting it is ready within 3 seconds", async (t) =
       SELECT 'waits-' || i, 'tote.image.detected', 'shop', 'warning', 'x', '2026-01-31T12:00:00.000Z',
         ${Date.now()}, x'00', replace('${body}', '"id":""', '"id":"waits-' || i || '"') FROM n;
     INSERT INTO deliveries (event_seq, subscription, state, created_at, age_from, due_at)
-      SELECT seq, 'one', 'pending', accepted_at, accepted_at, accepted_at + 3600000 FROM events`);
+      SELECT seq, 'one', 'pending', accepted_at, accepted_at, accepted_at FROM events`);
   database.close();
   const started = performance.now();
   const second = await startRelayProcess({ cleanup, config: NOWHERE });
   const passed = performance.now() - started;
   t.diagnostic(`ready after ${Math.round(passed)} ms, with an empty store after ${Math.round(empty)} ms`);
-  assert.match(await second.metrics(), /queue_depth\{subscription="one",state="pending"\} 100000/);
+  // nobody is there to take them: some are under way, none is gone
+  const depths = (await second.metrics()).matchAll(/queue_depth\{subscription="one",state="\w+"\} (\d+)/g);
+  assert.equal(
+    [...depths].map(([, depth]) => Number(depth)).reduce((sum, depth) => sum + depth, 0),
+    100_000,
+  );
   // on a machine that is busy with other things, even a start with nothing takes long
   assert.ok(passed < Math.max(3000, 8 * empty), `${passed} ms against ${empty} ms`);
   rmSync(second.dataDir, { recursive: true });
