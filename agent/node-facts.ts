@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises";
 import type { CallOptions, Containerd } from "./containerd/types.ts";
 import { looksDiscarding } from "./image/discarded-layers.ts";
 import { normalisePlatform, platformOfProcess, type Platform } from "./image/platform.ts";
+import { isOutOfReach } from "./root-folder.ts";
 
 /** What an import has to know of its node. */
 export interface NodeFacts {
@@ -45,13 +46,13 @@ export async function readNodeFacts(
   };
 }
 
-/** Room on the filesystem that holds `root`; undefined when the folder is not there, as when it is not mounted. */
+/** Room on the filesystem that holds `root`; undefined when the folder is out of reach, as when it is not mounted. */
 export async function readImageFs(root: string): Promise<ImageFs | undefined> {
   try {
     const { bavail, blocks, bsize } = await statfs(root);
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (isOutOfReach(error)) return undefined;
     throw error;
   }
 }

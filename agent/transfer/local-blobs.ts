@@ -1,15 +1,13 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
-import { errorCode } from "../../lib/errors.ts";
 import type { Containerd } from "../containerd/types.ts";
 import { MESSAGE_BYTES } from "../limits.ts";
+import { isOutOfReach } from "../root-folder.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 
 /** Where blobs are below containerd's root. */
 const BLOBS = "io.containerd.content.v1.content/blobs/sha256";
-/** The folder may be absent, not mounted, or not ours to read: then the socket serves. */
-const NO_FILE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM"]);
 
 /**
  * Reads blobs of this node: from containerd's content folder where that is mounted, which is more than twice as fast,
@@ -60,7 +58,7 @@ export class LocalBlobs {
   async #openFile(digest: string, size: number): Promise<FileHandle | undefined> {
     const path = join(this.#root, BLOBS, digest.slice("sha256:".length));
     const file = await open(path, "r").catch((error: unknown) => {
-      if (NO_FILE.has(errorCode(error))) return undefined;
+      if (isOutOfReach(error)) return undefined;
       throw error;
     });
     if (file === undefined) return undefined;
