@@ -66,7 +66,13 @@ void describe("images", () => {
     );
     assert.deepEqual(await images.list(["name==nothing"]), []);
 
-    assert.deepEqual(await images.delete(name, { sync: true }), { deleted: true });
+    // 1.x does not compare
+    if (!suite.node.version.startsWith("1.")) {
+      const elsewhere = { ...target, digest: image.config.digest };
+      assert.deepEqual(await images.delete(name, { target: elsewhere }), { deleted: false });
+      assert.ok(await images.get(name));
+    }
+    assert.deepEqual(await images.delete(name, { sync: true, target }), { deleted: true });
     assert.deepEqual(await images.delete(name), { deleted: false });
     assert.equal(await images.get(name), undefined);
   });

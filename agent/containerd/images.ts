@@ -40,9 +40,10 @@ export function createImages(connection: Connection): Images {
     },
 
     async delete(name, options = {}) {
-      const { sync = false } = options;
+      const { sync = false, target } = options;
+      const request = { name, sync, ...(target !== undefined && { target: fromDescriptor(target) }) };
       const timeoutMs = sync ? SYNC_TIMEOUT_MS : undefined;
-      const answer = connection.run(options, (call) => client.delete({ name, sync }, call), timeoutMs);
+      const answer = connection.run(options, (call) => client.delete(request, call), timeoutMs);
       return { deleted: (await undefinedIfNotFound(answer)) !== undefined };
     },
   };

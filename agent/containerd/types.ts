@@ -164,10 +164,13 @@ export interface Images {
   create(record: ImageRecord, options?: CallOptions): Promise<"created" | "exists">;
   /** Changes the fields of `maskPaths` ("target", "labels.<key>"; none means all); not_found when there is no such name. */
   update(record: ImageRecord, maskPaths: readonly string[], options?: CallOptions): Promise<ImageRecord>;
-  /** `deleted` is false when there was no such name. With `sync` it returns after garbage collection has run. */
+  /**
+   * `deleted` is false when there was no such name. With `sync` it returns after garbage collection has run. With
+   * `target` containerd 2 leaves a name that points at another digest, and `deleted` is false; 1.x does not look.
+   */
   delete(
     name: string,
-    options?: CallOptions & { readonly sync?: boolean | undefined },
+    options?: CallOptions & { readonly sync?: boolean | undefined; readonly target?: Descriptor | undefined },
   ): Promise<{ readonly deleted: boolean }>;
 }
 

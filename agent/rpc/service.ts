@@ -153,7 +153,8 @@ export function createAgentService(options: AgentServiceOptions): ServiceImpl<ty
           Code.FailedPrecondition,
         );
       }
-      return { removed: (await containerd.images.delete(canonical, { signal })).deleted };
+      const { target } = record;
+      return { removed: (await containerd.images.delete(canonical, { signal, target })).deleted };
     }),
   };
 }

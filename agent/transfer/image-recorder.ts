@@ -57,7 +57,7 @@ export class ImageRecorder {
       }
       signal.throwIfAborted();
     } catch (error) {
-      for (const name of created.toReversed()) await this.#containerd.images.delete(name);
+      for (const name of created.toReversed()) await this.#containerd.images.delete(name, { target });
       throw error;
     }
     return all.sort();
