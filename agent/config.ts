@@ -22,7 +22,7 @@ export const AGENT_FLAGS = defineFlags({
   "bind-address": {
     kind: "string",
     placeholder: "IP",
-    help: "address of the RPC port; default 0.0.0.0, with --insecure 127.0.0.1",
+    help: "address of the RPC port; default 0.0.0.0, which is IPv4 alone (:: for both), with --insecure 127.0.0.1",
   },
   "grpc-port": {
     kind: "int",
