@@ -14,8 +14,8 @@ export const OVERLAP_MS = 12 * 3_600_000;
 /** A certificate is renewed when less than one part of this many of its life is left. */
 export const RENEW_BELOW_PART = 3;
 
-/** How often everything is looked at anew when another run changes the same Secrets. */
-export const CONFLICTS_MAX = 5;
+/** How often everything is looked at anew when another run changes the same Secrets: one that is a step ahead may win all seven. */
+export const CONFLICTS_MAX = 10;
 
 /** Bytes of a random token. */
 export const TOKEN_BYTES = 32;
