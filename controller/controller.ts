@@ -27,6 +27,7 @@ import { leadAlone } from "./kube/lead-alone.ts";
 import { LeaderElector } from "./kube/leader-elector.ts";
 import type { LeaderTerm } from "./kube/leader-term.ts";
 import { createKubeMetrics } from "./kube/metrics.ts";
+import { EVENTS_READ_MAX_MS } from "./limits.ts";
 import { failingNow } from "./report/failing-now.ts";
 import { createControllerMetrics } from "./report/metrics.ts";
 import { createRelayClient } from "./report/relay-client.ts";
@@ -105,6 +106,8 @@ export function createController(options: ControllerOptions): Controller {
   ): Promise<void> {
     await definition.passed(term.signal);
     await orAbort(view.synced(), term.signal);
+    // some of them say that a registry has refused, where the status has forgotten it
+    await atMost(events.read, EVENTS_READ_MAX_MS, clock, term.signal);
     const clusterName = config.clusterName ?? view.namespaces.store.get("kube-system")?.uid ?? "unknown";
     const parts = {
       config,
@@ -168,6 +171,21 @@ export function createController(options: ControllerOptions): Controller {
       }
     },
   };
+}
+
+/** Waits for something, but not for long. @throws the reason of the signal */
+async function atMost(
+  wait: Promise<void>,
+  milliseconds: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([wait, clock.sleep(milliseconds, AbortSignal.any([signal, done.signal]))]);
+  } finally {
+    done.abort();
+  }
 }
 
 function directoryOf(config: ControllerConfig, view: ClusterView): AgentDirectory {

@@ -12,6 +12,8 @@ import { EVENTS_FORBIDDEN_RETRY_MS } from "./limits.ts";
 export interface EventWatch {
   /** What was said about a pod, by its uid. */
   about(podUid: string): readonly KubeletEvent[];
+  /** Resolves once all of them that are there have been read, or may not be. */
+  readonly read: Promise<void>;
   /** Lists and watches until `signal` fires; without the right to, it says so once and looks again now and then. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -30,7 +32,7 @@ export interface EventWatchOptions {
 
 /**
  * Watches Events of kubelets, one watch for each reason, so that the API server leaves out the flood of the others. Nothing
- * else waits for it: a cluster without these Events is seen as well as pods' status tells. Starts nothing.
+ * else waits for it for long: a cluster without these Events is seen as well as pods' status tells. Starts nothing.
  */
 export function createEventWatch(options: EventWatchOptions): EventWatch {
   const { api, clock, random, logger, metrics, onEvent } = options;
@@ -57,6 +59,9 @@ export function createEventWatch(options: EventWatchOptions): EventWatch {
     return reflector;
   });
 
+  const read = Promise.withResolvers<void>();
+  void Promise.all(reflectors.map(({ synced }) => synced)).then(() => read.resolve());
+
   async function allowed(signal: AbortSignal): Promise<boolean> {
     try {
       await api.list(ANY_EVENTS, { limit: 1, signal }).next();
@@ -68,16 +73,18 @@ export function createEventWatch(options: EventWatchOptions): EventWatch {
   }
 
   return {
+    read: read.promise,
     about: (podUid) => reflectors.flatMap(({ store }) => store.find("pod", podUid)),
     async run(signal) {
       let isSaid = false;
       while (!signal.aborted && !(await allowed(signal))) {
         if (!isSaid) {
           logger.warn(
-            "Events may not be read, so that pulls that hang and sandbox images that fail are not seen: grant list and watch on events of events.k8s.io",
+            "Events may not be read, so that pulls that hang and sandbox images that fail are not seen, nor why a pull failed before this start: grant list and watch on events of events.k8s.io",
           );
         }
         isSaid = true;
+        read.resolve();
         // it ends early for nothing but the signal
         await clock.sleep(EVENTS_FORBIDDEN_RETRY_MS, signal).catch(() => undefined);
       }

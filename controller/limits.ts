@@ -31,6 +31,8 @@ export const LIST_POOL_MAX = 50_000;
 export const HANGING_PULL_AFTER_MS = 2 * 60_000;
 /** A sandbox failure that was not told again for so long is over: a kubelet tells at least every 5 minutes. */
 export const SANDBOX_FAILURE_MAX_AGE_MS = 15 * 60_000;
+/** Longest time that a leader waits for the first list of Events: what it decides by may be in them. */
+export const EVENTS_READ_MAX_MS = 5_000;
 /** Pause before another look whether Events may be read, when they may not. */
 export const EVENTS_FORBIDDEN_RETRY_MS = 5 * 60_000;
 

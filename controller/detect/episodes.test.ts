@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { pod, type ContainerOptions, type PodOptions } from "../testing/pods.ts";
 import { EpisodeTracker, type EpisodeChanges } from "./episodes.ts";
+import { NO_SIGNS } from "./silent-failures.ts";
 
 const PULL = { waiting: { reason: "ErrImagePull", message: "401 Unauthorized" } };
 const BACK_OFF = {
@@ -55,6 +56,28 @@ test("the last known cause is kept when a later message has none", () => {
   assert.equal(tracker.all()[0]?.cause, "unauthorized");
   look(tracker, 3, { waiting: { reason: "ErrImagePull", message: "dial tcp: connection refused" } });
   assert.equal(tracker.all()[0]?.cause, "unreachable");
+});
+
+test("a cause that only an Event tells is taken, of that container and image, and no other", () => {
+  const cause = "unauthorized" as const;
+  const first = (container: string, image: string): string | undefined => {
+    const tracker = new EpisodeTracker();
+    const signs = { ...NO_SIGNS, causes: new Map([[container, { image, cause }]]) };
+    tracker.observe(pod({ containers: [BACK_OFF] }), 1, signs);
+    return tracker.all()[0]?.cause;
+  };
+  assert.equal(first("app", "registry.test:5000/app:v1"), "unauthorized");
+  assert.equal(first("app", "registry.test:5000/app:v0"), "unknown");
+  assert.equal(first("sidecar", "registry.test:5000/app:v1"), "unknown");
+});
+
+test("a cause that the status tells goes before that of an Event", () => {
+  const tracker = new EpisodeTracker();
+  const told = { image: "registry.test:5000/app:v1", cause: "timeout" as const };
+  const signs = { ...NO_SIGNS, causes: new Map([["app", told]]) };
+  tracker.observe(pod({ containers: [PULL] }), 1, signs);
+  tracker.observe(pod({ containers: [BACK_OFF] }), 2, signs);
+  assert.equal(tracker.all()[0]?.cause, "unauthorized");
 });
 
 test("a cause that nobody has told is unknown", () => {

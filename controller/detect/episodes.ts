@@ -1,3 +1,4 @@
+import { comparableName } from "../objects/image-name.ts";
 import type { StrippedPod } from "../objects/pod.ts";
 import { detectFailures, hasImage, isAlive } from "./detect-failures.ts";
 import type { FailureCause, ImageFailure } from "./failure.ts";
@@ -59,7 +60,7 @@ export class EpisodeTracker {
         nodeName: pod.nodeName,
         startedAt: isSame ? known.startedAt : now,
         failure,
-        cause: failure.cause ?? (isSame ? known.cause : "unknown"),
+        cause: failure.cause ?? knownCause(isSame ? known.cause : "unknown", failure, signs),
       };
       (isSame ? ongoing : started).push(episode);
       after.set(failure.container, episode);
@@ -95,6 +96,17 @@ export class EpisodeTracker {
   all(): readonly Episode[] {
     return [...this.#pods.values()].flatMap((episodes) => [...episodes.values()]);
   }
+}
+
+/** The cause of a failure whose message has none: a kubelet before 1.32 that backs off repeats it in no status. */
+function knownCause(
+  before: FailureCause,
+  { container, image, isVolume }: ImageFailure,
+  { causes }: SilentSigns,
+) {
+  if (before !== "unknown") return before;
+  const told = causes.get(isVolume ? "" : container);
+  return told !== undefined && comparableName(told.image) === comparableName(image) ? told.cause : before;
 }
 
 function mayStillFail(pod: StrippedPod, { failure }: Episode, signs: SilentSigns): boolean {

@@ -37,6 +37,15 @@ test("an Event is kept with what matters of it", () => {
   });
 });
 
+test("of a pull that has failed the image and the cause are kept, the message is not", () => {
+  const note = `Failed to pull image "${IMAGE}": rpc error: code = Unknown desc = failed to authorize: 401 Unauthorized`;
+  const { message, failed } = stripKubeletEvent(event("Failed", note)) ?? {};
+  assert.equal(message, "");
+  assert.deepEqual(failed, { image: IMAGE, cause: "unauthorized" });
+  const silent = stripKubeletEvent(event("Failed", `Failed to pull image "${IMAGE}": it is so`));
+  assert.equal(silent?.failed?.cause, "unknown");
+});
+
 test("the sandbox image's failure is read from an Event of either API", () => {
   const expected = { image: "tote.test/pause:1", cause: "unreachable", message: SANDBOX_TEXT };
   const core = { reason: "FailedCreatePodSandBox", message: SANDBOX_TEXT, involvedObject: { uid: "u1" } };

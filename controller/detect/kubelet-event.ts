@@ -23,6 +23,8 @@ export interface KubeletEvent {
   readonly container: string;
   /** last seen, in milliseconds since 1970 */
   readonly time: number;
+  /** of a pull that has failed: which image, and why as far as the message tells */
+  readonly failed?: { readonly image: string; readonly cause: FailureCause };
 }
 
 /** The image of a pod's sandbox (pause) cannot be pulled: none of its containers gets a status. */
@@ -68,10 +70,17 @@ export function stripKubeletEvent(raw: unknown): KubeletEvent | undefined {
     case "Pulled":
       return event.message.includes("Successfully pulled image ") ? { ...event, message: "" } : undefined;
     case "Failed":
-      return event.message.includes("Failed to pull image ") ? { ...event, message: "" } : undefined;
+      return event.message.includes("Failed to pull image ") ? failedPull(event) : undefined;
     default:
       return sandboxFailure(event) === undefined ? undefined : event;
   }
+}
+
+function failedPull(event: KubeletEvent): KubeletEvent {
+  const image = imageInMessage(event.message);
+  const isLegal = image !== undefined && image.length <= IMAGE_MAX_CHARS;
+  const cause = classifyCause(event.message) ?? "unknown";
+  return { ...event, message: "", ...(isLegal && { failed: { image, cause } }) };
 }
 
 /** The image that an Event `Pulling` names; undefined for any other. */

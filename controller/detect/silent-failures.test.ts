@@ -90,3 +90,14 @@ test("it is over once a container gets on, or nobody has said it again for long"
   assert.equal(seen([SANDBOX], T0 + SANDBOX_FAILURE_MAX_AGE_MS - 1, {}).length, 1);
   assert.deepEqual(seen([SANDBOX], T0 + SANDBOX_FAILURE_MAX_AGE_MS, {}), []);
 });
+
+test("why the last pull of a container failed is known, unless a later one went well", () => {
+  const image = "registry.test:5000/app:v1";
+  const failedAt = (time: number, cause: "unauthorized" | "unreachable"): KubeletEvent =>
+    kubeletEvent("Failed", time, { failed: { image, cause } });
+  const causes = (...events: readonly KubeletEvent[]) => [...silentFailures(pod({}), events, LATE).causes];
+  assert.deepEqual(causes(failedAt(T0 + 5, "unauthorized"), failedAt(T0, "unreachable")), [
+    ["app", { image, cause: "unauthorized" }],
+  ]);
+  assert.deepEqual(causes(failedAt(T0, "unauthorized"), kubeletEvent("Pulled", T0 + 5)), []);
+});

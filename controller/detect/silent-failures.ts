@@ -4,7 +4,7 @@ import { HANGING_PULL_AFTER_MS, SANDBOX_FAILURE_MAX_AGE_MS } from "../limits.ts"
 import { comparableName } from "../objects/image-name.ts";
 import type { ImageVolume, PodContainer, StrippedPod } from "../objects/pod.ts";
 import { isAlive } from "./detect-failures.ts";
-import type { ImageFailure } from "./failure.ts";
+import type { FailureCause, ImageFailure } from "./failure.ts";
 import { pulledImage, sandboxFailure, type KubeletEvent } from "./kubelet-event.ts";
 
 /** What Events say about a pod now. */
@@ -12,12 +12,20 @@ export interface SilentSigns {
   readonly failures: readonly ImageFailure[];
   /** containers whose last pull has ended, one way or the other; "" for a volume's */
   readonly ended: ReadonlySet<string>;
+  /** why the last pull of a container failed, where that is known; "" for a volume's */
+  readonly causes: ReadonlyMap<string, PullCause>;
   /** milliseconds until the same Events may say something else; undefined when only new ones can */
   readonly againInMs?: number;
 }
 
+/** Why a pull failed. */
+export interface PullCause {
+  readonly image: string;
+  readonly cause: FailureCause;
+}
+
 /** Nothing was said. */
-export const NO_SIGNS: SilentSigns = { failures: [], ended: new Set() };
+export const NO_SIGNS: SilentSigns = { failures: [], ended: new Set(), causes: new Map() };
 
 const QUIET: ReadonlySet<string> = new Set(["", "ContainerCreating", "PodInitializing"]);
 
@@ -55,7 +63,10 @@ export function silentFailures(pod: StrippedPod, events: readonly KubeletEvent[]
       failures.push(failure);
     }
   }
-  return { failures, ended, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
+  const causes = new Map(
+    [...ends].flatMap(([name, { failed }]) => (failed === undefined ? [] : [[name, failed]])),
+  );
+  return { failures, ended, causes, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 
 /** Whether a container waits without a word: neither started nor failed. */

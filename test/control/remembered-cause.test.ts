@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { waitFor } from "../harness/wait.ts";
+import { SERVICE_ACCOUNT } from "./cluster.ts";
 import { startSimulatedRig } from "./simulated-rig.ts";
 
 const UNAUTHORIZED =
@@ -35,5 +36,35 @@ test("a refusal of the registry is remembered over a restart by which the kubele
   await waitFor("the first one to be looked at again", async () => {
     return (await rig.controller.metric('tote_queue_work_seconds_count{queue="subjects"}')) >= 3;
   });
+  assert.equal(rig.fleet.begun.length, 0, "an image was moved that the registry had refused");
+});
+
+test("a refusal of the registry that only an Event still tells is heeded by a controller that starts later", async (t) => {
+  const rig = await startSimulatedRig(t, { idle: true });
+  rig.createNamespace("shop");
+  const image = rig.image("secret", "a");
+  rig.kubelets.failWith((name) => `Back-off pulling image "${name}"`);
+  rig.createPod({ name: "one", namespace: "shop", node: "b", image: image.name });
+  const { uid } = rig.server.get("pods", "shop/one")?.metadata ?? {};
+  rig.server.put({
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name: "one.17a", namespace: "shop" },
+    reason: "Failed",
+    note: `Failed to pull image "${image.name}": ${UNAUTHORIZED}`,
+    regarding: { kind: "Pod", namespace: "shop", name: "one", uid, fieldPath: "spec.containers{app}" },
+    eventTime: null,
+    deprecatedLastTimestamp: new Date().toISOString(),
+  });
+  // Events come later than all else
+  const list = { verb: "list", resource: "events" } as const;
+  rig.server.faults.add({ kind: "delay", ms: 500, user: SERVICE_ACCOUNT, ...list });
+  await waitFor("the pod to back off", () =>
+    JSON.stringify(rig.server.list("pods", "shop")).includes("Back-off"),
+  );
+  await rig.startController();
+  const status = await rig.waitForEnd("shop");
+  assert.deepEqual([status.phase, status.reason], ["Refused", "NotAuthorized"]);
+  assert.equal(status.cause, "unauthorized");
   assert.equal(rig.fleet.begun.length, 0, "an image was moved that the registry had refused");
 });
