@@ -35,7 +35,7 @@ test("in the cluster the controller may do this and nothing else", () => {
     "batch jobs get",
     "batch cronjobs get",
     "tote.dev salvagerecords get+list+watch+create+delete",
-    "tote.dev salvagerecords/status update+patch",
+    "tote.dev salvagerecords/status update",
     "events.k8s.io events get+list+watch+create+patch",
     "apiextensions.k8s.io customresourcedefinitions get salvagerecords.tote.dev",
   ]);
