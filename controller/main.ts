@@ -7,7 +7,7 @@ import type { Environment } from "../lib/flags.ts";
 import { startHealthServer, type HealthServer } from "../lib/health-server.ts";
 import { createLogger, logFormat, type Logger } from "../lib/log.ts";
 import { isMainModule } from "../lib/main-module.ts";
-import { onShutdownSignal } from "../lib/shutdown.ts";
+import { boundShutdown, onShutdownSignal } from "../lib/shutdown.ts";
 import { registerTlsMetrics } from "../lib/tls-metrics.ts";
 import { TlsReloader } from "../lib/tls-reload.ts";
 import { toteVersion } from "../lib/version.ts";
@@ -107,6 +107,16 @@ async function run(
   // clocks and watches alone do not keep the process alive
   const alive = setInterval(() => undefined, 60_000);
   const serving = { registry, logger: logger.child("webhook") };
+  const { shutdownTimeoutMs } = config;
+  const inTime = boundShutdown(stop, {
+    timeoutMs: shutdownTimeoutMs,
+    clock: systemClock,
+    onLate: () => {
+      const message = "what was begun has not ended in time, another controller goes on with it";
+      logger.error(message, { shutdownTimeoutMs });
+      process.exit(1);
+    },
+  });
   try {
     if (config.admission !== undefined) webhook = await serveWebhook(config.admission, serving, stop);
     await controller.run(stop);
@@ -116,6 +126,7 @@ async function run(
     await reloading;
     await webhook?.close();
     await Promise.all(servers.map((server) => server.close()));
+    inTime();
   }
   logger.info("controller stopped");
 }

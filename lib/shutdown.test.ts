@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { describe, it } from "node:test";
 
-import { onShutdownSignal } from "./shutdown.ts";
+import { createManualClock } from "../test/harness/manual-clock.ts";
+import { boundShutdown, onShutdownSignal } from "./shutdown.ts";
 
 class FakeProcess extends EventEmitter {
   readonly exits: number[] = [];
@@ -32,4 +33,26 @@ describe("onShutdownSignal", () => {
     source.emit("SIGINT", "SIGINT");
     assert.deepEqual(source.exits, [1]);
   });
+});
+
+describe("boundShutdown", () => {
+  for (const [what, endsAfterMs, late] of [
+    ["tells of an end that takes too long", 1_000, 1],
+    ["says nothing when all has ended in time", 999, 0],
+  ] as const) {
+    it(what, async () => {
+      const clock = createManualClock();
+      const stop = new AbortController();
+      let told = 0;
+      const onLate = (): void => void (told += 1);
+      const inTime = boundShutdown(stop.signal, { timeoutMs: 1_000, clock, onLate });
+      await clock.advance(5_000);
+      assert.equal(told, 0, "nobody has asked it to end");
+      stop.abort();
+      await clock.advance(endsAfterMs);
+      inTime();
+      await clock.advance(5_000);
+      assert.equal(told, late);
+    });
+  }
 });
