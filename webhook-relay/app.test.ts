@@ -93,6 +93,8 @@ test("what is no event is refused with what is wrong", async (t) => {
     ["{", /the body is no JSON/],
     ["", /the body is no JSON/],
     ["5", /5 is not allowed, must be an object/],
+    [`{"id":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, /is nested too deep, at most 64 levels/],
+    [`[${"[".repeat(100_000)}${"]".repeat(100_000)}]`, /is nested too deep, at most 64 levels/],
     ["[]", /the list has 0 events, must have 1 to 100/],
     [JSON.stringify(Array.from({ length: 101 }, () => ({}))), /the list has 101 events/],
     [JSON.stringify({ ...testEvent(), id: "" }), /"path":"id"/],

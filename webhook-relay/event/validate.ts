@@ -25,6 +25,9 @@ const SUBJECT_MAX_CHARS = 1024;
 /** Longest text of `data` that is looked up by: it is a column of an index. */
 const KEY_MAX_CHARS = 512;
 
+/** Levels of lists and objects in each other: what writes and checks JSON calls itself for each. */
+const DEPTH_MAX = 64;
+
 const TEXTS = [
   "record",
   "pod",
@@ -48,6 +51,11 @@ export function parseEvent(value: unknown): ParsedEvent {
   const say = (path: string, found: unknown, must: string): void => {
     problems.push({ path, message: `${show(found)} is not allowed, must be ${must}` });
   };
+  if (isDeeperThan(value, DEPTH_MAX)) {
+    // what is nested so deep cannot be shown either
+    problems.push({ path: "", message: `is nested too deep, at most ${DEPTH_MAX} levels are allowed` });
+    return { kind: "problems", problems };
+  }
   if (!isRecord(value)) {
     say("", value, "an object");
     return { kind: "problems", problems };
@@ -70,6 +78,16 @@ export function parseEvent(value: unknown): ParsedEvent {
   else say("data", data, "an object");
   if (problems.length > 0 || !isEvent(value)) return { kind: "problems", problems };
   return { kind: "event", event: value };
+}
+
+/** Whether lists and objects are nested deeper than so many levels. Level by level, so that no depth is too deep to look at. */
+function isDeeperThan(value: unknown, most: number): boolean {
+  let level: readonly unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > most) return true;
+    level = level.flatMap((one) => (typeof one === "object" && one !== null ? Object.values(one) : []));
+  }
+  return false;
 }
 
 /**

@@ -40,6 +40,8 @@ test("the cloudevents package reads the CloudEvents format and finds it valid", 
   assert.equal(cloudEvent.id, event.id);
   assert.equal(cloudEvent.type, event.type);
   assert.equal(cloudEvent.source, "cluster%20one/%C3%A4");
+  const broken = JSON.parse(formatBody(batchOf(testEvent({ source: "half \ud83d" })), "cloudevents").body);
+  assert.equal(broken.source, "half%20%EF%BF%BD");
   assert.equal(cloudEvent.subject, event.subject);
   assert.equal(Date.parse(cloudEvent.time ?? ""), Date.parse(event.time));
   assert.deepEqual(cloudEvent.data, event.data);

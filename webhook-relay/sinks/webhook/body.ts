@@ -87,8 +87,8 @@ function toCloudEvent(event: RelayEvent | Summary): object {
     specversion: "1.0",
     id,
     type,
-    // a URI reference; the name of a cluster may have characters that are none
-    source: encodeURI(source),
+    // a URI reference; the name of a cluster may have characters that are none, half a surrogate pair included
+    source: encodeURI(source.toWellFormed()),
     time: new Date(time).toISOString(),
     ...(subject !== "" && { subject }),
     datacontenttype: "application/json",
