@@ -36,6 +36,12 @@ test("a missing or wrong flag is named with what is allowed", () => {
   assert.match(errorOf([...REQUIRED, "--require-client-cert"]), /^--require-client-cert: needs/);
 });
 
+test("clients are asked for a certificate only when events need one", () => {
+  const tls = ["--tls-cert", "/c", "--tls-key", "/k", "--tls-ca", "/ca"];
+  assert.deepEqual(configOf(...tls).tls, { cert: "/c", key: "/k", ca: undefined });
+  assert.deepEqual(configOf(...tls, "--require-client-cert").tls, { cert: "/c", key: "/k", ca: "/ca" });
+});
+
 test("without TLS it listens beyond loopback only when told so", () => {
   for (const address of [":8090", "0.0.0.0:8090", "10.0.0.1:1", "[::]:1", "relay.example:1"]) {
     assert.match(errorOf([...REQUIRED, "--listen", address]), /^--listen: .* is not loopback/, address);

@@ -137,11 +137,12 @@ export function readRelayConfig(argv: readonly string[], env: Environment): Rela
     const missing = tlsCert === undefined ? "--tls-cert" : "--tls-key";
     return refuse(`${missing}: is required, --tls-cert and --tls-key belong together`);
   }
-  const tls =
-    tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey, ca: tlsCa };
+  // whoever shows a certificate is asked for one only where it counts: browsers would ask their users
+  const ca = requireClientCert ? tlsCa : undefined;
+  const tls = tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey, ca };
   if (tls === undefined && tlsCa !== undefined)
     return refuse("--tls-ca: needs --tls-cert and --tls-key, too");
-  if (requireClientCert && tls?.ca === undefined) {
+  if (requireClientCert && (tls === undefined || tlsCa === undefined)) {
     return refuse("--require-client-cert: needs --tls-cert, --tls-key and --tls-ca");
   }
   if (tls === undefined && !values.insecureBindAny && !isLoopback(listen.host)) {
