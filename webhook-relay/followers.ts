@@ -46,8 +46,9 @@ export async function followTokens({
 
 /** What becomes of a look at the configuration. */
 export interface SubscriptionListener {
+  /** takes them over; says itself when they are in force */
   readonly onChange: (subscriptions: readonly ResolvedSubscription[]) => void;
-  /** whether the newest look found it good */
+  /** whether the newest look found it good, when there was nothing new to take over */
   readonly onLook: (isGood: boolean) => void;
 }
 
@@ -69,8 +70,6 @@ export async function followSubscriptions(
       return loaded;
     },
     onChange(value: readonly ResolvedSubscription[]) {
-      logger.info("configuration reloaded", { subscriptions: value.length });
-      listener.onLook(true);
       listener.onChange(value);
     },
     onError(error: unknown) {

@@ -76,9 +76,16 @@ async function run(
   const tokens = await followTokens(context);
   const subscriptions = await followSubscriptions(context, sinkTypes(sinks), {
     onChange: (value) =>
-      void relay
-        ?.apply(value)
-        .catch((error: unknown) => logger.error("configuration not applied", { error })),
+      void relay?.apply(value).then(
+        () => {
+          relay?.metrics.reloaded(true, Date.now());
+          logger.info("configuration reloaded", { subscriptions: value.length });
+        },
+        (error: unknown) => {
+          relay?.metrics.reloaded(false, Date.now());
+          logger.error("configuration not applied", { error });
+        },
+      ),
     onLook: (isGood) => relay?.metrics.reloaded(isGood, Date.now()),
   });
   const certificates = await followServerTls(context, (material) => server?.updateTls(material));

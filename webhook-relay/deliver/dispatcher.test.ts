@@ -181,6 +181,20 @@ for (const what of ["nextDue", "lease"] as const) {
   });
 }
 
+test("a changed subscription is in force although its health cannot be written", async (t) => {
+  const bench = await startBench(t, () => ({
+    saveHealth: () => Promise.reject(new StoreError("full", "database or disk is full")),
+  }));
+  const resolved = bench.dispatcher.lane("one")?.resolved;
+  assert.ok(resolved);
+  const changed = { ...resolved, secrets: { ...resolved.secrets, url: "http://other.test/" } };
+  await bench.dispatcher.apply([changed]);
+  assert.equal(bench.dispatcher.lane("one")?.resolved.secrets.url, "http://other.test/");
+  assert.ok(bench.log.some((line) => line.includes("health of a changed subscription")));
+  await bench.take("a");
+  await isDelivered(bench);
+});
+
 test("ends of attempts that can never be written do not keep the relay from its end", async (t) => {
   const bench = await startBench(t, () => ({
     endAttempt: () => Promise.reject(new StoreError("full", "database or disk is full")),

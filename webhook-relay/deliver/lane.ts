@@ -91,10 +91,12 @@ export class Lane {
     try {
       const { current } = this.#health;
       if (current.disabledBy !== "operator") await this.#health.save(afterChange(current, isSame));
-    } finally {
-      this.wake();
-      await old.retire();
+    } catch (error) {
+      // it is in force all the same, and is written with the next attempt
+      this.#options.logger.error("the health of a changed subscription cannot be written", { error });
     }
+    this.wake();
+    await old.retire();
   }
 
   /** Takes and delivers until `signal` fires; then waits for what is under way. */
