@@ -42,6 +42,9 @@ function messageOf(value: unknown): string {
       const inner = value.errors.map(messageOf).join("; ");
       return value.message === "" ? inner : `${value.message}: ${inner}`;
     }
+    // of what was begun one thing failed, and then another as it was ended: the first is the reason
+    if (value instanceof SuppressedError)
+      return [...new Set([value.suppressed, value.error].map(messageOf))].join("; ");
     if (value instanceof Error) return value.message === "" ? value.name : value.message;
     return String(value);
   } catch {
