@@ -66,8 +66,11 @@ interface Arrival {
   readonly isReplay: boolean;
 }
 
-/** Makes the ledger of a run; watches the receivers from now on. */
-export function createLedger(receivers: readonly Receiver[]): Ledger {
+/**
+ * Makes the ledger of a run; watches the receivers from now on.
+ * @param now milliseconds since 1970
+ */
+export function createLedger(receivers: readonly Receiver[], now: () => number = () => Date.now()): Ledger {
   const incidents = new Map<string, string>();
   const open = new Set<string>();
   const done = new Set<string>();
@@ -82,7 +85,7 @@ export function createLedger(receivers: readonly Receiver[]): Ledger {
     receiver.behave(({ headers }, response) => {
       const id = headers["webhook-id"] ?? "";
       const isReplay = headers["tote-replay"] === "true";
-      byId.set(id, [...(byId.get(id) ?? []), { at: Date.now(), isReplay }]);
+      byId.set(id, [...(byId.get(id) ?? []), { at: now(), isReplay }]);
       response.writeHead(204).end();
     });
     return byId;
