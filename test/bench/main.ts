@@ -1,13 +1,10 @@
-/** `npm run bench -- transfer|controller|relay`: measures what tote claims, on this machine. */
+/** `npm run bench -- transfer|controller|relay`: measures what tote claims, on this machine; 1 when a bar is missed. */
 
 import process from "node:process";
 
-import { describeError } from "../../lib/errors.ts";
-import { formatHelp } from "../../lib/flag-help.ts";
-import type { FlagSpecs, FlagValues } from "../../lib/flag-types.ts";
-import { parseFlags } from "../../lib/flags.ts";
 import { CONTROLLER_FLAGS, runControllerBench } from "./controller/controller.ts";
 import { RELAY_FLAGS, runRelayBench } from "./relay/relay.ts";
+import { runBench } from "./run-bench.ts";
 import { TRANSFER_FLAGS, runTransferBench } from "./transfer.ts";
 
 const ABOUT_TRANSFER = `Moves images between two containerd nodes in three ways and compares: by tote, by a pull from a registry
@@ -26,46 +23,28 @@ async function main(argv: readonly string[]): Promise<number> {
   const [name = "", ...rest] = argv;
   switch (name) {
     case "transfer":
-      return await bench({ name, about: ABOUT_TRANSFER, flags: TRANSFER_FLAGS, run: runTransferBench }, rest);
+      return await runBench(
+        { name, about: ABOUT_TRANSFER, flags: TRANSFER_FLAGS, run: runTransferBench },
+        rest,
+        process,
+      );
     case "controller":
-      return await bench(
+      return await runBench(
         { name, about: ABOUT_CONTROLLER, flags: CONTROLLER_FLAGS, run: runControllerBench },
         rest,
+        process,
       );
     case "relay":
-      return await bench({ name, about: ABOUT_RELAY, flags: RELAY_FLAGS, run: runRelayBench }, rest);
+      return await runBench(
+        { name, about: ABOUT_RELAY, flags: RELAY_FLAGS, run: runRelayBench },
+        rest,
+        process,
+      );
     default:
       process.stderr.write(
         `bench: ${JSON.stringify(name)} is no bench, must be one of ${BENCHES.join(", ")}\n`,
       );
       return 2;
-  }
-}
-
-async function bench<Specs extends FlagSpecs>(
-  what: {
-    readonly name: string;
-    readonly about: string;
-    readonly flags: Specs;
-    readonly run: (values: FlagValues<Specs>, print: (text: string) => void) => Promise<void>;
-  },
-  argv: readonly string[],
-): Promise<number> {
-  const parsed = parseFlags(what.flags, argv, {});
-  if (parsed.kind === "help") {
-    process.stdout.write(formatHelp(`npm run bench -- ${what.name} [flags]`, what.about, what.flags));
-    return 0;
-  }
-  if (parsed.kind === "error") {
-    process.stderr.write(`bench: ${parsed.message}\n`);
-    return 2;
-  }
-  try {
-    await what.run(parsed.values, (text) => void process.stdout.write(text));
-    return 0;
-  } catch (error) {
-    process.stderr.write(`\nbench failed: ${describeError(error)}\n`);
-    return 1;
   }
 }
 

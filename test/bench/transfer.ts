@@ -18,7 +18,7 @@ import {
   type BenchNodes,
   type BenchSetting,
 } from "./nodes.ts";
-import { summarize, type CaseSummary } from "./summary.ts";
+import { summarize, type Bar, type CaseSummary } from "./summary.ts";
 import { formatTable, type TableRow } from "./table.ts";
 
 /** What the command line may say. */
@@ -55,11 +55,11 @@ interface SettingReport {
 
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
-/** Runs everything that the flags ask for, prints a table for each setting and writes all samples to a JSON file. */
+/** Runs everything that the flags ask for, prints a table for each setting and writes all samples to a JSON file. Answers the bars. */
 export async function runTransferBench(
   flags: FlagValues<typeof TRANSFER_FLAGS>,
   print: (text: string) => void,
-): Promise<void> {
+): Promise<readonly Bar[]> {
   await ensureSystem(["nodes", "bench"]);
   const cleanup = createCleanup();
   try {
@@ -75,6 +75,7 @@ export async function runTransferBench(
     }
     const file = await writeReport({ rounds: flags.rounds, quick: flags.quick, settings: reports });
     print(`\nall samples: ${file}\n`);
+    return reports.flatMap(({ cases }) => cases.flatMap(({ bars }) => bars));
   } finally {
     await cleanup.run();
   }

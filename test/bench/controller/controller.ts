@@ -12,7 +12,7 @@ import { createCleanup } from "../../harness/cleanup.ts";
 import { createPki } from "../../harness/pki.ts";
 import { BLACK_HOLES, runBlackHoles, type BlackHoleReport } from "./black-holes.ts";
 import { largeCluster, runLargeCluster, type LargeReport } from "./large-cluster.ts";
-import { formatBlackHoles, formatLarge } from "./summary.ts";
+import { blackHoleBars, formatBlackHoles, formatLarge, largeBars, type ControllerBar } from "./summary.ts";
 
 const PARTS = ["large", "black-holes"] as const;
 type Part = (typeof PARTS)[number];
@@ -25,11 +25,11 @@ export const CONTROLLER_FLAGS = defineFlags({
 
 const RESULTS = fileURLToPath(new URL("../results", import.meta.url));
 
-/** Runs what the flags ask for, prints lines and bars, and writes all samples to a JSON file. */
+/** Runs what the flags ask for, prints lines and bars, and writes all samples to a JSON file. Answers the bars. */
 export async function runControllerBench(
   flags: FlagValues<typeof CONTROLLER_FLAGS>,
   print: (text: string) => void,
-): Promise<void> {
+): Promise<readonly ControllerBar[]> {
   const wants = (part: Part): boolean => flags.part.length === 0 || flags.part.includes(part);
   let large: LargeReport | undefined;
   let blackHoles: BlackHoleReport | undefined;
@@ -51,6 +51,10 @@ export async function runControllerBench(
   }
   const file = await writeReport({ quick: flags.quick, nodeOption: NODE_OPTION, large, blackHoles });
   print(`\nall samples: ${file}\n`);
+  return [
+    ...(large === undefined ? [] : largeBars(large)),
+    ...(blackHoles === undefined ? [] : blackHoleBars(blackHoles)),
+  ];
 }
 
 async function withCertificates<T>(

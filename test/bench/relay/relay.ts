@@ -11,7 +11,7 @@ import { createCleanup } from "../../harness/cleanup.ts";
 import { startRelayProcess } from "../../relay/relay-process.ts";
 import { startFarEnd } from "./far-end-client.ts";
 import { measureRound, type RelayBench, type RelayLoad, type RelaySample } from "./measures.ts";
-import { formatRelay, summarizeRelay } from "./summary.ts";
+import { formatRelay, summarizeRelay, type RelaySummary } from "./summary.ts";
 
 /** What the command line may say. */
 export const RELAY_FLAGS = defineFlags({
@@ -23,11 +23,11 @@ const LOAD: RelayLoad = { single: 2_000, batched: 6_000, paced: 300 };
 const QUICK: RelayLoad = { single: 200, batched: 600, paced: 100 };
 const RESULTS = fileURLToPath(new URL("../results", import.meta.url));
 
-/** Measures a relay in a process of its own, prints a table and goals, and writes all samples to a JSON file. */
+/** Measures a relay in a process of its own, prints a table and goals, and writes all samples to a JSON file. Answers the goals. */
 export async function runRelayBench(
   flags: FlagValues<typeof RELAY_FLAGS>,
   print: (text: string) => void,
-): Promise<void> {
+): Promise<RelaySummary["goals"]> {
   const cleanup = createCleanup();
   try {
     const farEnd = await startFarEnd(cleanup);
@@ -43,6 +43,7 @@ export async function runRelayBench(
     print(`\n${formatRelay(summary)}`);
     const file = await writeReport({ rounds: flags.rounds, load, summary, samples });
     print(`\nall samples: ${file}\n`);
+    return summary.goals;
   } finally {
     await cleanup.run();
   }
