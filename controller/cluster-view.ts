@@ -32,7 +32,7 @@ export interface KeptRecord extends Versioned {
 }
 
 /** What records are found by, beside their key. */
-export type RecordIndex = "subject" | "digest" | "node" | "image" | "phase";
+export type RecordIndex = "subject" | "digest" | "node" | "image" | "help";
 /** The records that the API server has, as the watch told. */
 export type RecordStore = ReadStore<KeptRecord, RecordIndex>;
 
@@ -176,8 +176,13 @@ export const RECORD_INDEXERS: Readonly<Record<RecordIndex, Indexer<KeptRecord>>>
   digest: ({ record }) => (record === undefined ? [] : present(digestOf(record))),
   node: ({ record }) => present(record?.status.plan?.targetNode ?? record?.spec.targetNode),
   image: ({ record }) => (record === undefined ? [] : present(imageKeyOf(record))),
-  phase: ({ record }) => present(record?.status.phase),
+  help: ({ record }) => (record !== undefined && isUnhelped(record) ? ["none"] : []),
 };
+
+/** Whether a record is refused or waits for a plan, with none of the two certain before it has been looked at. */
+export function isUnhelped({ status: { phase, plan } }: SalvageRecord): boolean {
+  return phase === "Refused" || (plan === undefined && (phase === undefined || phase === "Pending"));
+}
 
 /** The digest that a record has come to; undefined while only a tag is known. */
 export function digestOf({ spec, status }: SalvageRecord): string | undefined {

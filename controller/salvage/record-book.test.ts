@@ -70,24 +70,26 @@ describe("the book of records", () => {
     assert.deepEqual(names, ["here", "there"]);
   });
 
-  test("counts refused records, those of its own that the watch has not told of included", async () => {
+  test("counts records that are refused or may be, those that the watch has not told of included", async () => {
     const { book: records, see } = book(
       record({ name: "one", status: REFUSED }),
-      record({ name: "two", status: REFUSED }),
       record({ name: "open", status: statusAfter(detected) }),
+      record({ name: "helped", status: statusAfter(detected, planned) }),
     );
-    assert.equal(records.refused, 2);
+    assert.equal(records.unhelped, 2);
     const key = { namespace: "shop", content: ORIGIN.image, targetNode: "node-b" };
     const order = { key, repository: "registry.test:5000/app", episode: 1, imageRef: ORIGIN.image };
-    const made = (await records.create(newRecord({ ...order, podName: "web-1" }), signal)).record;
+    const making = records.create(newRecord({ ...order, podName: "web-1" }), signal);
+    assert.equal(records.unhelped, 3, "one is on its way");
+    const made = (await making).record;
     const name = `shop/${made.metadata.name}`;
     await records.change(name, detected, signal);
-    assert.equal(records.refused, 2);
+    assert.equal(records.unhelped, 3);
     const { record: now } = await records.change(name, refused, signal);
-    assert.equal(records.refused, 3);
+    assert.equal(records.unhelped, 3);
     assert.equal(records.withImage("shop", ORIGIN.image).length, 4);
     see(now);
-    assert.equal(records.refused, 3);
+    assert.equal(records.unhelped, 3);
   });
 
   /** A record that this book has just made, with an image of its own. */

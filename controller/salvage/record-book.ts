@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
-import { digestOf, imageKey, imageKeyOf, subjectOf, type RecordStore } from "../cluster-view.ts";
+import { digestOf, imageKey, imageKeyOf, isUnhelped, subjectOf, type RecordStore } from "../cluster-view.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../kube/api-error.ts";
 import type { KubeApi } from "../kube/kube-api.ts";
 import type { KubeObject } from "../kube/objects.ts";
@@ -31,6 +31,9 @@ export class RecordBook {
   readonly #ahead = new Map<string, SalvageRecord>();
   /** the last write of each record that is under way: writes of one record follow each other */
   readonly #writing = new Map<string, Promise<unknown>>();
+
+  /** records that are being made */
+  #creating = 0;
 
   /** @param options.api writes of a leader only */
   constructor(options: { readonly api: KubeApi; readonly store: RecordStore; readonly clock: Clock }) {
@@ -73,14 +76,14 @@ export class RecordBook {
     return [...keys].flatMap((key) => this.get(key) ?? []);
   }
 
-  /** How many records are in the phase Refused. */
-  get refused(): number {
-    let refused = this.#store.count("phase", "Refused");
-    for (const [key, { status }] of this.#ahead) {
-      const isSeen = this.#store.get(key)?.record?.status.phase === "Refused";
-      if (status.phase === "Refused" && !isSeen) refused += 1;
+  /** How many records are refused, or may still be: those that wait for a plan. */
+  get unhelped(): number {
+    let unhelped = this.#store.count("help", "none") + this.#creating;
+    for (const [key, record] of this.#ahead) {
+      const seen = this.#store.get(key)?.record;
+      unhelped += Number(isUnhelped(record)) - Number(seen !== undefined && isUnhelped(seen));
     }
-    return refused;
+    return unhelped;
   }
 
   /** Every record. */
@@ -103,12 +106,15 @@ export class RecordBook {
    */
   async create(record: NewRecord, signal: AbortSignal): Promise<ChangeResult> {
     const key = keyOf(record.metadata);
+    this.#creating += 1;
     try {
       const made = this.#keep(await this.#api.create<KubeObject>(SALVAGE_RECORDS, record, { signal }));
       return { record: made, changed: true };
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
       return { record: await this.#read(key, signal), changed: false };
+    } finally {
+      this.#creating -= 1;
     }
   }
 

@@ -106,7 +106,7 @@ export class SubjectReconciler {
         onRecord(keyOf(decision.record.metadata), priority);
         return { kind: "again", afterMs: Math.max(1_000, decision.recheckAt - now()) };
       case "new": {
-        const isBounded = book.refused >= REFUSED_RECORDS_MAX;
+        const isBounded = book.unhelped >= REFUSED_RECORDS_MAX;
         if (decision.onlyIfAllowed || isBounded) {
           const refusal = await this.#refusal(lead, resolution, signal);
           if (refusal && isBounded && !decision.onlyIfAllowed) overflow.refused(subject);

@@ -50,3 +50,31 @@ test("beyond a thousand refused records, refusals have none of their own and are
     [known.name],
   );
 });
+
+test("a burst of refusals makes a thousand records and no more, however many workers make them", async (t) => {
+  const rig = await startSimulatedRig(t, { idle: true });
+  rig.createNamespace("shop");
+  const burst = REFUSED_RECORDS_MAX + 300;
+  for (let at = 0; at < burst; at += 1) {
+    rig.createPod({
+      name: `pod-${at}`,
+      namespace: "shop",
+      node: "b",
+      image: `registry.test:5000/burst-${at}:v1`,
+    });
+  }
+  await waitFor("the pods to fail", () =>
+    rig.server.list("pods", "shop").every((pod) => JSON.stringify(pod).includes("ErrImagePull")),
+  );
+  await rig.startController(["--lease-namespace=tote"]);
+  await waitFor(
+    "every failure to be told",
+    async () => (await rig.controller.metric("tote_not_actionable_total")) >= REFUSED_RECORDS_MAX,
+    { timeoutMs: 120_000 },
+  );
+  await waitFor("the others to be summed up", () => {
+    rig.clock.skip(31_000);
+    return JSON.stringify(rig.server.list("events", "tote")).includes("image failures");
+  });
+  assert.equal(rig.records("shop").length, REFUSED_RECORDS_MAX);
+});
