@@ -67,11 +67,6 @@ export async function addBareNamespace(name: string, signal?: AbortSignal): Prom
   return netns;
 }
 
-/** Takes a machine's cable out (packets vanish, nobody is told) or puts it back. */
-export async function setCable(name: string, isIn: boolean, signal?: AbortSignal): Promise<void> {
-  await ip(["-n", hub, "link", "set", `p-${name}`, ...(isIn ? ["master", "br0"] : ["nomaster"])], signal);
-}
-
 /** Kills what runs in the cluster's namespaces and removes them and the links. Nothing there is fine. */
 export async function removeNetwork(): Promise<void> {
   const names = existsSync("/run/netns")

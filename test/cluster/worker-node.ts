@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { harnessConfig } from "../harness/config.ts";
@@ -9,6 +8,7 @@ import { containerdPrograms, type ContainerdPrograms } from "../harness/containe
 import { criAnswers } from "../harness/cri.ts";
 import { GiveUp, waitFor } from "../harness/wait.ts";
 import { kubeconfigPath } from "./control-plane.ts";
+import { kubeletFlags, kubeletVersion } from "./kubelet-flags.ts";
 import { ADDRESSES, type ClusterLayout } from "./layout.ts";
 import { machineOf, type Machine } from "./network.ts";
 import {
@@ -35,7 +35,7 @@ export interface WorkerNode {
   readonly resolvConf: string;
   /** Writes other settings than it was made with, for containerd and kubelet to read at their next start; {}: its own again. */
   configure(settings: NodeSettings): Promise<void>;
-  startKubelet(kubelet: string): void;
+  startKubelet(kubelet: string): Promise<void>;
   stopKubelet(): Promise<void>;
 }
 
@@ -87,7 +87,7 @@ export async function openNode(layout: ClusterLayout, spec: NodeSpec): Promise<W
     hosts: join(directory, "hosts"),
     resolvConf: join(directory, "resolv.conf"),
     configure: (settings) => writeNodeSettings(layout, { ...spec, ...settings }),
-    startKubelet(kubelet) {
+    async startKubelet(kubelet) {
       const [first = "nsenter", ...rest] = prefix;
       const args = [
         `--config=${join(directory, "kubelet.json")}`,
@@ -96,8 +96,7 @@ export async function openNode(layout: ClusterLayout, spec: NodeSpec): Promise<W
         `--node-ip=${machine.ip}`,
         `--cert-dir=${join(directory, "kubelet-pki")}`,
         `--container-runtime-endpoint=unix://${paths.socket}`,
-        // gone from 1.27 on, needed in 1.20
-        "--container-runtime=remote",
+        ...kubeletFlags(await kubeletVersion(kubelet)),
         `--pod-infra-container-image=${SANDBOX_IMAGE}`,
       ];
       startRecorded({ layout, name: kubeletName, command: [first, ...rest, kubelet, ...args] });
@@ -141,10 +140,4 @@ async function waitForContainerd(
   } catch (error) {
     throw new Error(`${name} did not start; its log:\n${logTail(layout, name)}`, { cause: error });
   }
-}
-
-/** Reads a node's log folder for messages: what a container printed last, by pod and container. */
-export async function readKubeletLog(layout: ClusterLayout, name: string): Promise<string> {
-  const path = join(layout.logs, `${name}-kubelet.log`);
-  return existsSync(path) ? (await readFile(path, "utf8")).slice(-6000) : "";
 }
