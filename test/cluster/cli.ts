@@ -4,7 +4,8 @@ import process from "node:process";
 
 import { describeError } from "../../lib/errors.ts";
 import { ensureSystem } from "../setup/system.ts";
-import { downCluster, KEPT_LOGS, openCluster, upCluster } from "./cluster.ts";
+import { downCluster, openCluster, upCluster } from "./cluster.ts";
+import { KEPT_LOGS } from "./kept-logs.ts";
 import { kubernetesBinaries } from "./kubernetes-binaries.ts";
 import { DEFAULT_VERSIONS, nodeSpecs } from "./node-specs.ts";
 import { readRecord, recordedNames } from "./recorded-process.ts";
@@ -37,7 +38,8 @@ async function up(versions: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     say("taking down what came up");
-    await downCluster({ keepLogs: KEPT_LOGS });
+    await downCluster({ keepsLogs: !signal.aborted });
+    if (signal.aborted) throw error;
     throw new Error(`the cluster did not come up, logs are in ${KEPT_LOGS}`, { cause: error });
   }
 }
@@ -45,7 +47,9 @@ async function up(versions: readonly string[]): Promise<number> {
 function refuseOwned(): void {
   const state = readState();
   if (state !== undefined && isOwned(state)) {
-    throw new Error(`process ${state.owner?.pid} runs tests on this cluster and takes it down: end that one`);
+    throw new Error(
+      `process ${state.owner?.pid} brings this cluster up, or runs tests on it: wait for its end`,
+    );
   }
 }
 

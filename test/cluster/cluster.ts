@@ -1,13 +1,15 @@
-import { existsSync } from "node:fs";
-import { cp, mkdir, rm, rmdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import process from "node:process";
 
 import { clearContainerd } from "../harness/leftovers.ts";
 import { buildImage, busyboxLayer } from "../harness/image-builder.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { makeAgentPlace, removeAgentView } from "./agent-place.ts";
 import { kubeconfigPath, startApiServer, startControlPlane, stopApiServer } from "./control-plane.ts";
+import { keepLogs } from "./kept-logs.ts";
+import { readKernelSettings, restoreKernelSettings } from "./kernel-settings.ts";
 import { kubectl, type Kubectl } from "./kubectl.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
 import { ADDRESSES, clusterLayout, MAX_NODES, type ClusterLayout } from "./layout.ts";
@@ -20,7 +22,7 @@ import {
 import { addMachine, createNetwork, machineOf, removeNetwork } from "./network.ts";
 import { nodeDirectory, SANDBOX_IMAGE, writeNodeFiles, type NodeSpec } from "./node-config.ts";
 import { clusterRegistry, type ClusterRegistry } from "./registry.ts";
-import { killAllRecorded, logTail, stopRecorded, type ProcessRecord } from "./recorded-process.ts";
+import { killAllRecorded, logTail, recordOf, stopRecorded, type ProcessRecord } from "./recorded-process.ts";
 import { isOwned, layoutOf, readState, writeState, type ClusterState } from "./state.ts";
 import { openNode, type WorkerNode } from "./worker-node.ts";
 
@@ -50,15 +52,17 @@ export interface UpOptions {
 }
 
 /** mount points on the machine that nodes cover with their own; removed again when they are empty */
-const MADE_FOLDERS = [
+export const MADE_FOLDERS = [
   "/var/lib/kubelet",
   "/var/lib/cni",
   "/var/lib/containerd",
   "/run/containerd",
   "/run/netns",
 ];
-/** where the logs of all components are after a failure */
-export const KEPT_LOGS = join(tmpdir(), "tote-cluster-logs");
+/** runc puts containers below it, and leaves it when the last one is gone */
+export const CONTAINERS_CGROUP = "k8s.io";
+/** where each controller of cgroups is mounted, or all of version 2 */
+export const CGROUPS = "/sys/fs/cgroup";
 const nodesReadyTimeoutMs = 180_000;
 
 /**
@@ -72,13 +76,16 @@ export async function upCluster(options: UpOptions): Promise<Cluster> {
   }
   const old = readState();
   if (old !== undefined) {
-    if (isOwned(old)) throw new Error(`process ${old.owner?.pid} has a cluster up: wait for its end`);
+    if (isOwned(old))
+      throw new Error(`process ${old.owner?.pid} has a cluster up or is about to: wait for its end`);
     say("taking down what an earlier run left");
     await downCluster();
   }
   const layout = clusterLayout();
-  const state: ClusterState = { data: layout.data, phase: "starting", owner, nodes: specs, binaries };
-  writeState(state);
+  const kernel = readKernelSettings();
+  const state: ClusterState = { data: layout.data, phase: "starting", owner, nodes: specs, binaries, kernel };
+  // also a cluster made by hand is this process's until it is up
+  writeState({ ...state, owner: owner ?? recordOf(process.pid) });
   await mkdir(layout.data, { recursive: true });
   for (const folder of MADE_FOLDERS) await mkdir(folder, { recursive: true });
   await prepareMountNamespaces(layout, signal);
@@ -98,7 +105,7 @@ export async function upCluster(options: UpOptions): Promise<Cluster> {
   valueOf(plane);
   await clusterRegistry(layout, nodes).stop();
   say("kubelets");
-  for (const node of nodes) node.startKubelet(binaries.kubelet);
+  for (const node of nodes) await node.startKubelet(binaries.kubelet);
   writeState({ ...state, phase: "up" });
   const cluster = await openCluster();
   await waitForNodes(cluster, signal);
@@ -133,24 +140,26 @@ export async function openCluster(): Promise<Cluster> {
   };
 }
 
-/** Takes down whatever is there of a cluster: processes, containers, namespaces, mounts, links, files. Nothing is fine. */
-export async function downCluster(options: { readonly keepLogs?: string } = {}): Promise<void> {
+/**
+ * Takes down whatever is there of a cluster: processes, containers, namespaces, mounts, links, files. Nothing is fine.
+ * @param options.keepsLogs copies those of all components to KEPT_LOGS before; default false
+ */
+export async function downCluster(options: { readonly keepsLogs?: boolean } = {}): Promise<void> {
   const state = readState();
   if (state === undefined) return;
   const layout = layoutOf(state);
   // kubelets first: they would start again what ends
   for (const { name } of state.nodes) await stopRecorded(layout, `${name}-kubelet`, 2000);
   killAllRecorded(layout);
-  for (const { name } of state.nodes) clearContainerd(nodeDirectory(layout, name));
+  restoreKernelSettings(state.kernel ?? {});
+  const nodes = state.nodes.map(({ name }) => name);
+  if (options.keepsLogs === true) await keepLogs(layout, nodes);
+  for (const name of nodes) clearContainerd(nodeDirectory(layout, name));
   await removeNetwork();
   await removeMountNamespaces(layout);
-  if (options.keepLogs !== undefined && existsSync(layout.logs)) {
-    await rm(options.keepLogs, { recursive: true, force: true });
-    await cp(layout.logs, options.keepLogs, { recursive: true });
-  }
   await removeAgentView(layout);
   await rm(layout.data, { recursive: true, force: true, maxRetries: 3 });
-  for (const folder of MADE_FOLDERS) await removeIfEmpty(folder);
+  for (const folder of [...MADE_FOLDERS, ...cgroups()]) await removeIfEmpty(folder);
   // last: as long as it is there, the next run knows that there is something left
   await rm(layout.state, { recursive: true, force: true });
 }
@@ -204,12 +213,18 @@ async function waitForNodes(cluster: Cluster, signal: AbortSignal | undefined): 
   }
 }
 
+/** Of version 1 there is one per controller. */
+function cgroups(): readonly string[] {
+  if (!existsSync(CGROUPS)) return [];
+  return ["", ...readdirSync(CGROUPS)].map((controller) => join(CGROUPS, controller, CONTAINERS_CGROUP));
+}
+
 async function removeIfEmpty(folder: string): Promise<void> {
   try {
     await rmdir(folder);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
-    // somebody else's, or in use as a mount point
-    if (code !== "ENOTEMPTY" && code !== "ENOENT" && code !== "EBUSY") throw error;
+    // somebody else's, in use, or below a file
+    if (code !== "ENOTEMPTY" && code !== "ENOENT" && code !== "EBUSY" && code !== "ENOTDIR") throw error;
   }
 }

@@ -21,18 +21,10 @@ export async function kubernetesBinaries(options: {
   readonly signal?: AbortSignal;
 }): Promise<KubernetesBinaries> {
   const { say, config = clusterConfig(), signal } = options;
-  const cache = join(config.cache, `kubernetes-${KUBERNETES_VERSION}`);
-  const find = (program: string): string | undefined =>
-    [...config.binaryFolders, cache].map((folder) => join(folder, program)).find((file) => existsSync(file));
-  if (KUBERNETES_PROGRAMS.some((program) => find(program) === undefined) && !(await isBuilt(cache))) {
-    await buildKubernetes({ target: cache, say, signal });
-  }
-  function get(program: string): string {
-    const file = find(program) ?? findProgram(program, config.path);
-    if (file === undefined)
-      throw new Error(`no ${program} in ${[...config.binaryFolders, cache].join(", ")} or on PATH`);
-    return file;
-  }
+  const cache = cacheFolder(config);
+  const isMissing = KUBERNETES_PROGRAMS.some((program) => findIn(folders(config), program) === undefined);
+  if (isMissing && !(await isBuilt(cache))) await buildKubernetes({ target: cache, say, signal });
+  const get = (program: string): string => findAnywhere(program, config);
   return {
     "kube-apiserver": get("kube-apiserver"),
     "kube-controller-manager": get("kube-controller-manager"),
@@ -41,6 +33,29 @@ export async function kubernetesBinaries(options: {
     kubectl: get("kubectl"),
     etcd: get("etcd"),
   };
+}
+
+/** Finds kubectl, all that a cluster of others needs, in the same places or on PATH. Throws an Error when there is none. */
+export function findKubectl(config: ClusterConfig = clusterConfig()): string {
+  return findAnywhere("kubectl", config);
+}
+
+function cacheFolder({ cache }: ClusterConfig): string {
+  return join(cache, `kubernetes-${KUBERNETES_VERSION}`);
+}
+
+function folders(config: ClusterConfig): readonly string[] {
+  return [...config.binaryFolders, cacheFolder(config)];
+}
+
+function findIn(where: readonly string[], program: string): string | undefined {
+  return where.map((folder) => join(folder, program)).find((file) => existsSync(file));
+}
+
+function findAnywhere(program: string, config: ClusterConfig): string {
+  const file = findIn(folders(config), program) ?? findProgram(program, config.path);
+  if (file === undefined) throw new Error(`no ${program} in ${folders(config).join(", ")} or on PATH`);
+  return file;
 }
 
 async function main(): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { KernelSettings } from "./kernel-settings.ts";
 import { clusterLayout, STATE_DIRECTORY, type ClusterLayout } from "./layout.ts";
 import type { KubernetesBinaries } from "./kubernetes-binaries.ts";
 import { isSameProcess, type ProcessRecord } from "./recorded-process.ts";
@@ -12,10 +13,12 @@ export interface ClusterState {
   readonly data: string;
   /** "up" when all of it came up */
   readonly phase: "starting" | "up";
-  /** the process that takes it down at its end; undefined for a cluster made by hand */
+  /** the process that brings it up, or takes it down at its end; undefined for a cluster made by hand that is up */
   readonly owner?: ProcessRecord | undefined;
   readonly nodes: readonly NodeSpec[];
   readonly binaries?: KubernetesBinaries | undefined;
+  /** of the machine, before the first kubelet changed them */
+  readonly kernel?: KernelSettings | undefined;
 }
 
 const file = join(STATE_DIRECTORY, "state.json");
