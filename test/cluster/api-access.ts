@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import type { Cleanup } from "../harness/cleanup.ts";
 import { waitFor } from "../harness/wait.ts";
 import { openCluster } from "./cluster.ts";
-import { clusterConfig } from "./config.ts";
+import { foreignKubeconfig } from "./foreign-cluster.ts";
 import { kubectl as createKubectl, type Kubectl } from "./kubectl.ts";
-import { kubernetesBinaries } from "./kubernetes-binaries.ts";
+import { findKubectl } from "./kubernetes-binaries.ts";
 
 /** A cluster's API, for what needs no access to its nodes. */
 export interface ApiAccess {
@@ -18,18 +18,25 @@ export interface ApiAccess {
 
 /** The cluster that KUBECONFIG names, else the one of the tests. */
 export async function openApi(cleanup: Cleanup): Promise<ApiAccess> {
-  const { kubeconfig } = clusterConfig();
+  const kubeconfig = foreignKubeconfig();
   if (kubeconfig === undefined) {
     const cluster = await openCluster();
     return apiAccess(cleanup, cluster.kubeconfig, cluster.kubectl);
   }
-  const { kubectl: program } = await kubernetesBinaries({ say: () => undefined });
   const cacheDir = `${cleanup.directory()}/kubectl-cache`;
-  return apiAccess(cleanup, kubeconfig, createKubectl({ program, kubeconfig, cacheDir }));
+  return apiAccess(cleanup, kubeconfig, createKubectl({ program: findKubectl(), kubeconfig, cacheDir }));
 }
 
-/** Access with a kubectl that is there already. */
-export function apiAccess(cleanup: Cleanup, kubeconfig: string, kubectl: Kubectl): ApiAccess {
+/**
+ * Access with a kubectl that is there already.
+ * @param beforeDelete called with each namespace when it is about to be deleted
+ */
+export function apiAccess(
+  cleanup: Cleanup,
+  kubeconfig: string,
+  kubectl: Kubectl,
+  beforeDelete: (namespace: string) => Promise<void> = () => Promise.resolve(),
+): ApiAccess {
   const run = randomBytes(2).toString("hex");
   return {
     kubeconfig,
@@ -39,8 +46,10 @@ export function apiAccess(cleanup: Cleanup, kubeconfig: string, kubectl: Kubectl
       await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } });
       cleanup.add({
         name: `delete namespace ${name}`,
-        undo: async () =>
-          void (await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"])),
+        undo: async () => {
+          await beforeDelete(name);
+          await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"]);
+        },
       });
       // pods are refused until it is there
       await waitFor(
@@ -49,7 +58,7 @@ export function apiAccess(cleanup: Cleanup, kubeconfig: string, kubectl: Kubectl
           await kubectl.get("serviceaccount", "default", "--namespace", name);
           return true;
         },
-        { timeoutMs: 60_000, intervalMs: 200 },
+        { timeoutMs: 120_000, intervalMs: 200 },
       );
       return name;
     },

@@ -5,11 +5,12 @@ import { CHART, NAMESPACE } from "../chart/helm.ts";
 import type { Cleanup } from "../harness/cleanup.ts";
 import { kubeClient } from "../harness/kube-client.ts";
 import { run } from "../harness/run.ts";
-import { openCluster, type Cluster } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import { installedPods, type Component } from "./installed-pods.ts";
+import { keepPodLogs } from "./kept-logs.ts";
 import { startReceivers, type Receivers } from "./receivers.ts";
 import { importToteImage, openRelease, type Release } from "./release.ts";
-import { openStage, type Stage } from "./scene.ts";
+import { borrowCluster, openStage, type Stage } from "./scene.ts";
 import { startServiceNetwork } from "./service-network.ts";
 
 /** tote as `helm install` makes it, with somebody to tell. */
@@ -35,14 +36,14 @@ export async function installWithHelm(
   cleanup: Cleanup,
   prepare: (cluster: Cluster) => Promise<void> = () => Promise.resolve(),
 ): Promise<Installed> {
-  const cluster = await openCluster();
+  const cluster = await borrowCluster(cleanup);
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
   await startServiceNetwork(cluster, api, cleanup);
   await importToteImage(cluster, cleanup);
   const receivers = await startReceivers(cleanup);
   await makeVolume(cluster, cleanup);
-  const release = await openRelease(cluster);
+  const release = keepingLogs(await openRelease(cluster), cluster);
   const values = {
     // the nodes share the disk of this machine, however full it is
     controller: { minFreePercent: 1 },
@@ -106,6 +107,27 @@ export async function controllerLogs({ kubectl }: Pick<Cluster, "kubectl">): Pro
   } catch (error) {
     return `no log: ${String(error)}`;
   }
+}
+
+/** What ends pods of the release puts their logs aside before. */
+function keepingLogs(release: Release, { layout, nodes }: Cluster): Release {
+  const keep = (): Promise<void> =>
+    keepPodLogs(
+      layout,
+      nodes.map(({ name }) => name),
+      NAMESPACE,
+    );
+  return {
+    ...release,
+    async upgrade(values) {
+      await keep();
+      return await release.upgrade(values);
+    },
+    async uninstall() {
+      await keep();
+      return await release.uninstall();
+    },
+  };
 }
 
 /** There is no provisioner: a folder that the relay's claim finds. */

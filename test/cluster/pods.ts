@@ -10,6 +10,10 @@ export interface ContainerView {
   readonly reason: string;
   readonly message: string;
   readonly imageId: string;
+  /** "containerd://..."; "" when there is none */
+  readonly containerId: string;
+  /** when it began to run, as the API writes it; "" when it does not run */
+  readonly startedAt: string;
   readonly restarts: number;
 }
 
@@ -22,6 +26,7 @@ export interface PodView {
   /** being deleted */
   readonly isLeaving: boolean;
   readonly isReady: boolean;
+  readonly annotations: Readonly<Record<string, unknown>>;
   readonly initContainers: readonly ContainerView[];
   readonly containers: readonly ContainerView[];
 }
@@ -39,6 +44,7 @@ export function readPods(list: unknown): readonly PodView[] {
       phase: asText(status["phase"]),
       isLeaving: metadata["deletionTimestamp"] !== undefined,
       isReady: conditions.some(({ type, status: value }) => type === "Ready" && value === "True"),
+      annotations: asObject(metadata["annotations"]),
       initContainers: readContainers(status["initContainerStatuses"]),
       containers: readContainers(status["containerStatuses"]),
     };
@@ -56,6 +62,8 @@ function readContainers(statuses: unknown): readonly ContainerView[] {
       reason: asText(detail["reason"]),
       message: asText(detail["message"]),
       imageId: asText(status["imageID"]),
+      containerId: asText(status["containerID"]),
+      startedAt: state === "running" ? asText(detail["startedAt"]) : "",
       restarts: Number(status["restartCount"] ?? 0),
     };
   });

@@ -91,7 +91,7 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
           await answer.body?.cancel();
           return answer.status === status;
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 120_000 },
       );
     } catch (error) {
       throw new Error(`the registry did not start; its log:\n${logTail(layout, PROCESS)}`, { cause: error });

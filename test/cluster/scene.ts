@@ -14,6 +14,7 @@ import { waitFor } from "../harness/wait.ts";
 import { apiAccess } from "./api-access.ts";
 import { openCluster, type Cluster } from "./cluster.ts";
 import type { PodImage } from "./images.ts";
+import { keepPodLogs } from "./kept-logs.ts";
 import { PodLedger } from "./pod-ledger.ts";
 import { readPods, type PodView } from "./pods.ts";
 import { startTote, type Tote, type ToteOptions } from "./tote.ts";
@@ -28,6 +29,10 @@ export interface EventView {
   readonly reason: string;
   readonly message: string;
   readonly about: string;
+  /** who says so, e.g. "kubelet" */
+  readonly source: string;
+  /** when it happened first, in milliseconds since 1970; NaN when it does not say; the kubelet's are whole seconds */
+  readonly firstTime: number;
 }
 
 /** The cluster and what tests do with it. */
@@ -43,7 +48,14 @@ export interface Stage {
   scale(namespace: string, what: string, replicas: number): Promise<void>;
   /** Pods of a namespace that are not being deleted. */
   pods(namespace: string): Promise<readonly PodView[]>;
-  /** Waits for the pods of a namespace to fit; the error says what they, their events and records were instead. */
+  /** Waits for anything; the error says what the namespace's pods, their events and records were instead. */
+  waitIn<T>(
+    namespace: string,
+    what: string,
+    check: () => Promise<T | undefined | false>,
+    timeoutMs?: number,
+  ): Promise<T>;
+  /** Waits for the pods of a namespace to fit. */
   waitForPods(
     namespace: string,
     what: string,
@@ -63,6 +75,7 @@ export interface Stage {
   assertPodsKept(): Promise<void>;
   logs(namespace: string, pod: string, container?: string): Promise<string>;
   events(namespace: string): Promise<readonly EventView[]>;
+  waitForEvent(namespace: string, what: string, fits: (event: EventView) => boolean): Promise<EventView>;
   /** Records of a namespace, oldest first. */
   records(namespace: string): Promise<readonly SalvageRecord[]>;
   waitForRecord(
@@ -78,9 +91,16 @@ export interface Scene extends Stage {
   readonly tote: Tote;
 }
 
+/** The cluster that is up, for the tests of one file; its registry stops with them. */
+export async function borrowCluster(cleanup: Cleanup): Promise<Cluster> {
+  const cluster = await openCluster();
+  cleanup.add({ name: "stop the registry", undo: () => cluster.registry.stop() });
+  return cluster;
+}
+
 /** Opens the cluster that is up and starts tote on it, for the tests of one file. */
 export async function openScene(cleanup: Cleanup, options: ToteOptions = {}): Promise<Scene> {
-  const cluster = await openCluster();
+  const cluster = await borrowCluster(cleanup);
   const tote = await startTote(cluster, cleanup, options);
   const stage = await openStage(cleanup, cluster, () => Promise.resolve(tote.controller.logs()));
   return { ...stage, tote };
@@ -94,7 +114,10 @@ export async function openStage(
 ): Promise<Stage> {
   const { kubectl, kubeconfig } = cluster;
   const { api } = await kubeClient({ server: { kubeconfigPath: () => kubeconfig }, cleanup });
-  const access = apiAccess(cleanup, kubeconfig, kubectl);
+  const nodeNames = cluster.nodes.map(({ name }) => name);
+  const access = apiAccess(cleanup, kubeconfig, kubectl, (namespace) =>
+    keepPodLogs(cluster.layout, nodeNames, namespace),
+  );
   const signal = new AbortController().signal;
   const run = randomBytes(2).toString("hex");
   const ledger = new PodLedger();
@@ -113,6 +136,8 @@ export async function openStage(
       reason: asText(event["reason"]),
       message: asText(event["message"]),
       about: asText(asObject(event["involvedObject"])["name"]),
+      source: asText(asObject(event["source"])["component"]) || asText(event["reportingComponent"]),
+      firstTime: Date.parse(asText(event["firstTimestamp"])),
     }));
   }
   async function records(namespace: string): Promise<readonly SalvageRecord[]> {
@@ -142,7 +167,7 @@ export async function openStage(
   async function inNamespace<T>(
     namespace: string,
     what: string,
-    check: () => Promise<T | undefined>,
+    check: () => Promise<T | undefined | false>,
     timeoutMs = patienceMs,
   ): Promise<T> {
     try {
@@ -170,6 +195,7 @@ export async function openStage(
       await kubectl(["scale", "--namespace", namespace, what, `--replicas=${replicas}`]);
     },
     pods,
+    waitIn: inNamespace,
     waitForPods: (namespace, what, fits, timeoutMs) =>
       inNamespace(
         namespace,
@@ -204,15 +230,15 @@ export async function openStage(
     async logs(namespace, pod, container) {
       const which = container === undefined ? [] : ["--container", container];
       // the kubelet says that it runs a little before its log can be read
-      return await waitFor(
-        `the log of ${namespace}/${pod}`,
-        async () => {
-          const { stdout } = await kubectl(["logs", "--namespace", namespace, pod, ...which]);
-          return stdout === "" ? undefined : stdout;
-        },
-        { timeoutMs: 30_000, intervalMs: pollMs },
-      );
+      return await inNamespace(namespace, `the log of ${namespace}/${pod}`, async () => {
+        const { stdout } = await kubectl(["logs", "--namespace", namespace, pod, ...which]);
+        return stdout === "" ? undefined : stdout;
+      });
     },
+    waitForEvent: (namespace, what, fits) =>
+      inNamespace(namespace, `an Event in ${namespace}: ${what}`, async () =>
+        (await events(namespace)).find(fits),
+      ),
     events,
     records,
     waitForRecord: (namespace, what, fits, timeoutMs) =>

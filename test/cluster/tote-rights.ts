@@ -10,7 +10,6 @@ import type { Kubectl } from "./kubectl.ts";
 export const TOTE_NAMESPACE = "tote";
 
 const CHART = fileURLToPath(new URL("../../charts/tote/", import.meta.url));
-const NAME = "tote-controller";
 
 /** Who gets the controller's rights (rbac.authorization.k8s.io/v1, Subject). */
 export interface Subject {
@@ -25,14 +24,24 @@ export async function installDefinition(kubectl: Kubectl): Promise<void> {
   await kubectl(["wait", "--for=condition=Established", "crd/salvagerecords.tote.dev", "--timeout=60s"]);
 }
 
-/** The controller's rights as manifests: what the chart's files say, and nothing more. */
-export async function rightsManifests(subjects: readonly Subject[]): Promise<readonly object[]> {
+/**
+ * The controller's rights as manifests: what the chart's files say, and nothing more.
+ * @param place names the roles and their bindings, and the namespace that the Role is for
+ */
+export async function rightsManifests(
+  subjects: readonly Subject[],
+  place: { readonly name: string; readonly namespace: string } = {
+    name: "tote-controller",
+    namespace: TOTE_NAMESPACE,
+  },
+): Promise<readonly object[]> {
   const apiVersion = "rbac.authorization.k8s.io/v1";
   const apiGroup = "rbac.authorization.k8s.io";
-  const whole = { name: NAME };
-  const local = { name: NAME, namespace: TOTE_NAMESPACE };
+  const { name } = place;
+  const whole = { name };
+  const local = { name, namespace: place.namespace };
   const given = subjects.map((subject) => (subject.kind === "User" ? { ...subject, apiGroup } : subject));
-  const roleRef = (kind: string): object => ({ apiGroup, kind, name: NAME });
+  const roleRef = (kind: string): object => ({ apiGroup, kind, name });
   return [
     { apiVersion, kind: "ClusterRole", metadata: whole, rules: await rules("cluster-role.yaml") },
     { apiVersion, kind: "Role", metadata: local, rules: await rules("role.yaml") },

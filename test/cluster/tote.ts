@@ -10,13 +10,22 @@ import { createPki } from "../harness/pki.ts";
 import { startRelayProcess, type RelayProcess } from "../relay/relay-process.ts";
 import { readAgentPlace } from "./agent-place.ts";
 import type { Cluster } from "./cluster.ts";
+import { suiteLog } from "./kept-logs.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { installDefinition, rightsManifests, TOTE_NAMESPACE } from "./tote-rights.ts";
 
-/** name of tote's service account */
-const ACCOUNT = "tote";
+/** tote's service account, unless told otherwise */
+const ACCOUNT: Account = { namespace: TOTE_NAMESPACE, name: "tote" };
 const TOKEN_SECONDS = 86_400;
+/** several start at the same time on a machine with much to do */
+const readyTimeoutMs = 120_000;
+
+/** A service account. */
+export interface Account {
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /** Flags of what startTote starts, beyond those that a test needs anyway. */
 export interface ToteOptions {
@@ -40,19 +49,22 @@ export interface Tote {
 }
 
 /** Installs the definition, the service account and its rights. */
-export async function installTote(kubectl: Kubectl): Promise<void> {
+async function installTote(kubectl: Kubectl): Promise<void> {
   await installDefinition(kubectl);
-  const account = { name: ACCOUNT, namespace: TOTE_NAMESPACE };
   await kubectl.apply(
     { apiVersion: "v1", kind: "Namespace", metadata: { name: TOTE_NAMESPACE } },
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: account },
-    ...(await rightsManifests([{ kind: "ServiceAccount", ...account }])),
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: ACCOUNT },
+    ...(await rightsManifests([{ kind: "ServiceAccount", ...ACCOUNT }])),
   );
 }
 
-/** Writes a kubeconfig of tote's service account, with a token as a pod would get one (TokenRequest). */
-export async function writeAccountKubeconfig(kubectl: Kubectl, path: string): Promise<string> {
-  const url = `/api/v1/namespaces/${TOTE_NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
+/** Writes a kubeconfig of a service account, with a token as a pod would get one (TokenRequest). */
+export async function writeAccountKubeconfig(
+  kubectl: Kubectl,
+  path: string,
+  account: Account = ACCOUNT,
+): Promise<string> {
+  const url = `/api/v1/namespaces/${account.namespace}/serviceaccounts/${account.name}/token`;
   const request = {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
@@ -97,7 +109,8 @@ export async function startTote(
           network: place,
           tls: { certDir: certs("agent") },
           args: agentArgs,
-          readyTimeoutMs: 60_000,
+          readyTimeoutMs,
+          logFile: suiteLog(cluster.layout, `agent-${name}`),
         }),
       );
     }),
@@ -105,12 +118,16 @@ export async function startTote(
   const sink = await startEventSink(cleanup);
   const relay = await startRelayProcess({
     cleanup,
+    readyTimeoutMs,
+    logFile: suiteLog(cluster.layout, "relay"),
     config: `subscriptions: [{name: sink, type: webhook, url: "${sink.url}", allowAddresses: 127.0.0.1}]`,
   });
   const urls = Object.fromEntries([...agents].map(([name, { url }]) => [name, url]));
+  let controllers = 0;
   const start = (args: readonly string[]): Promise<ControllerProcess> =>
     startController({
       cleanup,
+      logFile: suiteLog(cluster.layout, `controller-${(controllers += 1)}`),
       kubeconfig,
       certDir: certs("controller"),
       agents: urls,

@@ -4,7 +4,6 @@ import { after, afterEach, before, describe, test } from "node:test";
 import type { SalvageRecord } from "../../../controller/objects/salvage-record.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { imageStatus } from "../../harness/cri.ts";
-import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
 import { openScene, type Scene } from "../scene.ts";
 import { ASKS, barePod, container, deployment } from "../workloads.ts";
@@ -20,10 +19,7 @@ describe("many at once, and those who did not ask", () => {
     scene = await openScene(cleanup);
   });
   afterEach(() => scene.assertPodsKept());
-  after(async () => {
-    await scene.cluster.registry.stop();
-    await cleanup.run();
-  });
+  after(() => cleanup.run());
 
   test("a workload that is drained from its node runs on another", async (t) => {
     const { kubectl, registry } = scene.cluster;
@@ -86,13 +82,10 @@ describe("many at once, and those who did not ask", () => {
     assert.equal(status.reason, "PullPolicyAlways");
     assert.match(status.message ?? "", /IfNotPresent/);
     assert.equal(await imageStatus(scene.cluster.node("n2").containerd, image.reference), undefined);
-    await waitFor(
-      "the Event on the pod",
-      async () =>
-        (await scene.events(namespace)).some(
-          ({ about, message }) => about === "always" && message.includes("IfNotPresent"),
-        ),
-      { timeoutMs: 30_000, intervalMs: 300 },
+    await scene.waitForEvent(
+      namespace,
+      "on the pod, with what to do",
+      ({ about, message }) => about === "always" && message.includes("IfNotPresent"),
     );
   });
 
@@ -141,5 +134,21 @@ describe("many at once, and those who did not ask", () => {
     }
     const pods = [...(await scene.pods(open)), ...(await scene.pods(closed))];
     for (const { name, isReady } of pods) assert.equal(isReady, name === "has" || name === "asks", name);
+    for (const { name, annotations } of pods.filter(
+      ({ name: one }) => one === "closed" || one === "silent",
+    )) {
+      const own = Object.keys(annotations).filter((key) => key.startsWith("tote.dev/"));
+      // one asks, in a namespace that does not allow it
+      assert.deepEqual(own, name === "closed" ? Object.keys(ASKS) : [], `annotations of ${name}`);
+    }
+    const said = [...(await scene.events(open)), ...(await scene.events(closed))]
+      .filter(({ about }) => about === "closed" || about === "silent")
+      .map(({ source, reason }) => ({ source, reason }));
+    assert.ok(said.length > 0, "the kubelet has said something");
+    assert.deepEqual(
+      said.filter(({ source }) => source !== "kubelet" && source !== "default-scheduler"),
+      [],
+      "Events of tote",
+    );
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import { NAMESPACE } from "../../chart/helm.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
@@ -31,10 +31,8 @@ describe("tote, installed with helm", () => {
     });
     await installed.waitForReady();
   });
-  after(async () => {
-    await installed?.cluster.registry.stop();
-    await cleanup.run();
-  });
+  afterEach(() => installed.assertPodsKept());
+  after(() => cleanup.run());
 
   test("one command without a value installs it, and helm test finds nothing wrong", () => {
     assert.match(plain.notes, /^STATUS: deployed$/m);

@@ -5,8 +5,8 @@ import type { SalvageRecord } from "../../../controller/objects/salvage-record.t
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { imageStatus } from "../../harness/cri.ts";
 import { ctr } from "../../harness/ctr.ts";
-import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
+import { resetNodeAtEnd, restartNode } from "../node-changes.ts";
 import { openScene, type Scene } from "../scene.ts";
 import { barePod, container } from "../workloads.ts";
 
@@ -20,10 +20,7 @@ describe("nodes that have less of an image than they say", () => {
     scene = await openScene(cleanup);
   });
   afterEach(() => scene.assertPodsKept());
-  after(async () => {
-    await scene.cluster.registry.stop();
-    await cleanup.run();
-  });
+  after(() => cleanup.run());
 
   test("an image whose blobs were deleted under containerd is repaired from another node", async () => {
     const { cluster } = scene;
@@ -59,17 +56,12 @@ describe("nodes that have less of an image than they say", () => {
     for (const digest of gone) assert.ok(blobs.has(digest), `${digest} is back`);
   });
 
-  test("a node that discards layers is no source: the reason is told, and nothing moves", async (t) => {
+  test("a node that discards layers is no source: the reason is told, and nothing moves", async () => {
     const { cluster } = scene;
-    const { registry, kubectl } = cluster;
+    const { registry } = cluster;
     const source = cluster.node("n1");
-    const restart = async (discardsLayers: boolean): Promise<void> => {
-      await source.configure(discardsLayers ? { discardsLayers } : {});
-      await source.containerd.restart();
-      await kubectl.waitFor("Ready", ["node/n1"], { timeoutMs: 120_000 });
-    };
-    t.after(() => restart(false));
-    await restart(true);
+    resetNodeAtEnd(cluster, cleanup, "n1");
+    await restartNode(cluster, "n1", { discardsLayers: true });
     await registry.start();
     const namespace = await scene.namespace("discards");
     const image = await scene.push(await podImage(scene.title("discards")));
@@ -85,13 +77,10 @@ describe("nodes that have less of an image than they say", () => {
     assert.equal(status.reason, "NoSource");
     assert.match(status.message ?? "", /n1: LAYERS_DISCARDED/);
     assert.equal(await imageStatus(cluster.node("n2").containerd, image.reference), undefined);
-    await waitFor(
-      "an Event on the pod that says why",
-      async () =>
-        (await scene.events(namespace)).some(
-          ({ about, message }) => about === "wants" && message.includes("LAYERS_DISCARDED"),
-        ),
-      { timeoutMs: 30_000, intervalMs: 300 },
+    await scene.waitForEvent(
+      namespace,
+      "on the pod, that says why",
+      ({ about, message }) => about === "wants" && message.includes("LAYERS_DISCARDED"),
     );
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { asObject, asObjects } from "../../../controller/objects/json.ts";
@@ -34,10 +34,8 @@ describe("tote in the place of the original, and what people do with it", () => 
       originals = await adoptedUids(cluster.kubectl);
     });
   });
-  after(async () => {
-    await installed?.cluster.registry.stop();
-    await cleanup.run();
-  });
+  afterEach(() => installed.assertPodsKept());
+  after(() => cleanup.run());
 
   /** Runs an example of docs/rpc.md in a folder, with today's kubectl. */
   async function example(

@@ -6,12 +6,13 @@ import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
 import { imageStatus } from "../../harness/cri.ts";
 import { podImage, type PodImage } from "../images.ts";
 import type { RegistryHang } from "../registry.ts";
-import { openScene, type Scene } from "../scene.ts";
+import { openScene, type EventView, type Scene } from "../scene.ts";
 import { barePod, container, deployment } from "../workloads.ts";
 
 const hasEnded = ({ status }: SalvageRecord): boolean => status.completedAt !== undefined;
-/** after this long the kubelet is told that a pull failed: SYN 30 s, TLS and DNS 10 s; twice that on a busy machine */
-const pullFailsMs = 90_000;
+/** for a machine with much to do */
+const SLACK_MS = 15_000;
+const patienceMs = 240_000;
 /** how long a pull must say nothing before tote calls it hung, and then some */
 const hungMs = 300_000;
 
@@ -23,10 +24,7 @@ describe("the registry is there, and does not give the image", () => {
     scene = await openScene(cleanup);
   });
   afterEach(() => scene.assertPodsKept());
-  after(async () => {
-    await scene.cluster.registry.stop();
-    await cleanup.run();
-  });
+  after(() => cleanup.run());
 
   /** An image that runs as pod "has" of a namespace on node n1, pulled while all was well. */
   async function pulledOnce(title: string): Promise<{ namespace: string; image: PodImage }> {
@@ -38,6 +36,11 @@ describe("the registry is there, and does not give the image", () => {
     await scene.waitForRunning(namespace, 1);
     return { namespace, image };
   }
+
+  const ofWanting =
+    (reason: string) =>
+    (event: EventView): boolean =>
+      event.about === "wants" && event.reason === reason;
 
   test("404: the image was deleted from a registry that is up", async () => {
     const { namespace, image } = await pulledOnce("gone");
@@ -73,21 +76,27 @@ describe("the registry is there, and does not give the image", () => {
     assert.equal(pod?.containers[0]?.state, "waiting");
   });
 
-  for (const [kind, what] of [
-    ["syn", "a SYN that nobody answers"],
-    ["tls", "a TLS handshake that does not go on"],
-    ["dns", "a name that nobody looks up"],
-  ] as const satisfies readonly (readonly [RegistryHang, string])[]) {
+  // the last: how long containerd waits
+  for (const [kind, what, waitMs] of [
+    ["syn", "a SYN that nobody answers", 30_000],
+    ["tls", "a TLS handshake that does not go on", 10_000],
+    ["dns", "a name that nobody looks up", 10_000],
+  ] as const satisfies readonly (readonly [RegistryHang, string, number])[]) {
     test(`${what}: the pull fails after a while, and the image is salvaged`, async () => {
       const { namespace, image } = await pulledOnce(kind);
       await scene.cluster.registry.hang(kind);
       const containers = [container(image.reference)];
       await scene.apply(barePod({ name: "wants", namespace, node: "n2", containers }));
-      const pods = await scene.waitForRunning(namespace, 2, pullFailsMs + 60_000);
-      assert.equal(pods.length, 2);
+      const began = await scene.waitForEvent(namespace, "the pull begins", ofWanting("Pulling"));
+      const failed = await scene.waitForEvent(namespace, "the pull fails", ofWanting("Failed"));
+      await scene.waitForRunning(namespace, 2, patienceMs);
       assert.equal((await scene.logs(namespace, "wants")).trim(), image.output);
       const [record] = await scene.records(namespace);
       assert.equal(record?.status.origin?.cause, "timeout", record?.status.message);
+      const took = failed.firstTime - began.firstTime;
+      // it tries twice, as hosts.toml names the registry as host and as server; Events are in whole seconds
+      const isExpected = took >= waitMs - 1000 && took <= 2 * waitMs + SLACK_MS;
+      assert.ok(isExpected, `the pull failed after ${took} ms: ${failed.message}`);
     });
   }
 
@@ -104,10 +113,12 @@ describe("the registry is there, and does not give the image", () => {
       pods.some(({ name, isReady }) => name === "other" && isReady),
     );
     assert.equal((await scene.logs(namespace, "other")).trim(), image.output);
-    const said = (await scene.events(namespace)).find(
+    const said = await scene.waitForEvent(
+      namespace,
+      "on the pod that hangs",
       ({ about, reason }) => about === "hangs" && reason === "ImageSalvaged",
     );
-    assert.match(said?.message ?? "", /This pod's pull hangs\..* delete pod hangs, or restart containerd/);
+    assert.match(said.message, /This pod's pull hangs\..* delete pod hangs, or restart containerd/);
     // what it says helps
     scene.expectGone(namespace, "hangs");
     await scene.cluster.kubectl(["delete", "pod", "hangs", "--namespace", namespace, "--wait=false"]);

@@ -1,59 +1,40 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { ApiError } from "../../../controller/kube/api-error.ts";
-import type { ApiClient } from "../../../controller/kube/api-client.ts";
 import { NAMESPACES, NODES, OWNERS, PODS } from "../../../controller/kube/resources.ts";
-import { asObject } from "../../../controller/objects/json.ts";
 import { createCleanup, type Cleanup } from "../../harness/cleanup.ts";
-import { kubeClient } from "../../harness/kube-client.ts";
+import { CommandError } from "../../harness/run.ts";
 import { openApi, type ApiAccess } from "../api-access.ts";
-import { installTote, writeAccountKubeconfig } from "../tote.ts";
-import { barePod, container, deployment, order } from "../workloads.ts";
+import { makeTestAccount, type TestAccount } from "../test-account.ts";
+import { barePod, container, deployment } from "../workloads.ts";
 
 const signal = new AbortController().signal;
 
 describe("what the API server lets tote's controller do", () => {
   let cleanup: Cleanup;
   let access: ApiAccess;
-  /** as the controller's service account */
-  let own: ApiClient;
+  let account: TestAccount;
   before(async () => {
     cleanup = createCleanup();
     access = await openApi(cleanup);
-    await installTote(access.kubectl);
-    const path = await writeAccountKubeconfig(access.kubectl, join(cleanup.directory(), "tote.kubeconfig"));
-    own = (await kubeClient({ server: { kubeconfigPath: () => path }, cleanup })).api;
+    account = await makeTestAccount(access, cleanup);
   });
   after(() => cleanup.run());
 
   async function assertForbidden(what: string, call: () => Promise<unknown>): Promise<void> {
     await assert.rejects(call, (error: unknown) => {
-      assert.ok(error instanceof ApiError, `${what}: ${String(error)}`);
-      assert.equal(error.status, 403, `${what}: ${error.message}`);
+      if (error instanceof CommandError) assert.match(error.stderr, /\bForbidden\b|is forbidden/, what);
+      else {
+        assert.ok(error instanceof ApiError, `${what}: ${String(error)}`);
+        assert.equal(error.status, 403, `${what}: ${error.message}`);
+      }
       return true;
     });
   }
 
-  test("the definition has a structural schema that refuses what is no order", async () => {
-    const namespace = await access.namespace("schema");
-    for (const spec of [
-      {},
-      { targetNode: "n1" },
-      { targetNode: "n1", digest: "latest" },
-      { imageRef: "registry.test:5000/app:v1" },
-    ]) {
-      await assert.rejects(
-        access.kubectl.apply(order(namespace, spec)),
-        /is invalid|ValidationError/,
-        JSON.stringify(spec),
-      );
-    }
-    assert.deepEqual(asObject(await access.kubectl.get("salvagerecords", "-n", namespace))["items"], []);
-  });
-
   test("the controller's account may look, and touch nothing that is not its own", async () => {
+    const { api: own, kubectl } = account;
     const namespace = await access.namespace("rights");
     // it need not run
     const containers = [container("registry.test:5000/none:v1")];
@@ -71,6 +52,13 @@ describe("what the API server lets tote's controller do", () => {
     const deployments = OWNERS.find(({ kind }) => kind === "Deployment");
     assert.ok(deployments);
     assert.equal((await own.get(deployments, { namespace, name: "web" }, { signal })).metadata.name, "web");
+    const post = (path: string, object: object): Promise<unknown> =>
+      kubectl(["create", "--raw", `/api/v1/namespaces/${namespace}/${path}`, "-f", "-"], {
+        input: JSON.stringify(object),
+      });
+    // what it may look at as itself
+    const look = ["get", "--raw", `/api/v1/namespaces/${namespace}/pods`];
+    await kubectl(look);
     const wrongs: Readonly<Record<string, () => Promise<unknown>>> = {
       "list secrets": () => own.getPath(`/api/v1/namespaces/${namespace}/secrets`, { signal }),
       "list all secrets": () => own.getPath("/api/v1/secrets", { signal }),
@@ -90,6 +78,21 @@ describe("what the API server lets tote's controller do", () => {
       "read roles": () => own.getPath("/apis/rbac.authorization.k8s.io/v1/clusterroles", { signal }),
       "read leases of others": () =>
         own.getPath("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", { signal }),
+      "evict a pod": () =>
+        post("pods/web/eviction", {
+          apiVersion: "policy/v1beta1",
+          kind: "Eviction",
+          metadata: { name: "web" },
+        }),
+      "run a program in a pod": () => post("pods/web/exec?command=true", {}),
+      "make a token of another account": () =>
+        post("serviceaccounts/default/token", {
+          apiVersion: "authentication.k8s.io/v1",
+          kind: "TokenRequest",
+          spec: {},
+        }),
+      "act as somebody else": () => kubectl([...look, "--as=admin"]),
+      "act as a master": () => kubectl([...look, "--as=me", "--as-group=system:masters"]),
     };
     for (const [what, call] of Object.entries(wrongs)) await assertForbidden(what, call);
   });

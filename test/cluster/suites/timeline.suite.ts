@@ -7,6 +7,7 @@ import { imageStatus, removeImage } from "../../harness/cri.ts";
 import { ctr } from "../../harness/ctr.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { podImage } from "../images.ts";
+import { preferCluster } from "../priority.ts";
 import { openScene, type Scene } from "../scene.ts";
 import { pullDuration, timelineBars, timelineTable } from "../timeline.ts";
 import { barePod, container } from "../workloads.ts";
@@ -18,8 +19,15 @@ const TARGET = "n2";
 const patienceMs = 300_000;
 /** often enough for the bars, and too seldom to slow the transfer */
 const lookMs = 100;
-/** the bars are printed; a busy machine may miss them, but not by so much */
-const SLACK = 10;
+/** others who use the machine may spoil one: so many rounds may be taken, and one of them must meet all bars */
+const ROUNDS = 3;
+
+/** What a round has shown. */
+interface Round {
+  readonly table: readonly string[];
+  /** bars that were missed, for people */
+  readonly missed: readonly string[];
+}
 
 describe("how long a salvage takes, next to a healthy pull", () => {
   let cleanup: Cleanup;
@@ -29,10 +37,7 @@ describe("how long a salvage takes, next to a healthy pull", () => {
     scene = await openScene(cleanup);
   });
   afterEach(() => scene.assertPodsKept());
-  after(async () => {
-    await scene.cluster.registry.stop();
-    await cleanup.run();
-  });
+  after(() => cleanup.run());
 
   /** When something is first so, in milliseconds since 1970. */
   async function first(what: string, check: () => Promise<boolean>): Promise<number> {
@@ -42,14 +47,18 @@ describe("how long a salvage takes, next to a healthy pull", () => {
     });
   }
 
-  test(`an image of ${BYTES / megabyte} MB on ${TARGET}`, async (t) => {
+  /** A healthy pull on the target, which then forgets the image, and a salvage of it: a machine may be busier a minute later. */
+  async function round(title: string): Promise<Round> {
     const { cluster } = scene;
     const { registry } = cluster;
     const target = cluster.node(TARGET).containerd;
     await registry.start();
-    const namespace = await scene.namespace("timeline");
+    const { agents, controller } = scene.tote;
+    const tote = [...agents.values(), controller].map(({ pid }) => pid);
+    preferCluster(cluster.layout, tote, cleanup);
+    const namespace = await scene.namespace(title);
     const split = { layerBytes: LAYER_BYTES, dir: cleanup.directory() };
-    const image = await scene.push(await podImage(scene.title("timeline"), BYTES, split));
+    const image = await scene.push(await podImage(scene.title(title), BYTES, split));
     const containers = [container(image.reference)];
     // one after the other: two pulls at once would share disk and processors
     for (const [name, where] of [
@@ -61,10 +70,12 @@ describe("how long a salvage takes, next to a healthy pull", () => {
         pods.some((pod) => pod.name === name && pod.isReady),
       );
     }
-    const pulled = (await scene.events(namespace)).find(
+    const pulled = await scene.waitForEvent(
+      namespace,
+      "of the healthy pull",
       ({ about, message }) => about === "healthy" && message.startsWith("Successfully pulled"),
     );
-    const pullMs = pullDuration(pulled?.message ?? "");
+    const pullMs = pullDuration(pulled.message);
     await scene.deletePod(namespace, "healthy");
     await removeImage(target, image.reference);
     await ctr(target).forceGc();
@@ -106,14 +117,27 @@ describe("how long a salvage takes, next to a healthy pull", () => {
       running,
     };
     for (const [step, time] of Object.entries(times)) assert.ok(time > 0, `no time for ${step}`);
-    for (const line of timelineTable(times, pullMs)) t.diagnostic(line);
-    const load = loadavg()[0]?.toFixed(1);
-    t.diagnostic(`load of the machine: ${load} on ${availableParallelism()} processors`);
-    for (const { what, limit, measured } of timelineBars(times, pullMs)) {
-      assert.ok(
-        measured <= SLACK * limit,
-        `${what}: ${measured} ms, ${SLACK} times ${limit} ms is far too much`,
-      );
+    const load = `load ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()} processors`;
+    return {
+      table: [...timelineTable(times, pullMs), load],
+      missed: timelineBars(times, pullMs)
+        .filter(({ limit, measured }) => measured > limit)
+        .map(
+          ({ what, limit, measured }) =>
+            `${what}: ${measured} ms, ${Math.round(limit)} ms are allowed (${load})`,
+        ),
+    };
+  }
+
+  test(`an image of ${BYTES / megabyte} MB on ${TARGET}`, async (t) => {
+    const missed: string[] = [];
+    for (let number = 1; number <= ROUNDS; number += 1) {
+      const { table, missed: own } = await round(`timeline-${number}`);
+      t.diagnostic(`round ${number}`);
+      for (const line of table) t.diagnostic(line);
+      if (own.length === 0) return;
+      missed.push(...own.map((text) => `round ${number}: ${text}`));
     }
+    assert.fail(`no round has met all bars\n${missed.join("\n")}`);
   });
 });
