@@ -193,6 +193,7 @@ export class Engine {
       stalls: new StallWatch({ now, monotonic }),
       ages,
       assertLeading: () => term.assertLeading(),
+      logger: logger.child("record"),
     });
     this.#outbox = new Outbox({
       book,

@@ -54,6 +54,11 @@ export class RecordBook {
     return written;
   }
 
+  /** Why a record that the API server has cannot be read; "" when it can be, or is not there. */
+  problemOf(key: string): string {
+    return this.#store.get(key)?.problem ?? "";
+  }
+
   /** Records about one subject, see `subjectKey`. */
   about(subject: string): readonly SalvageRecord[] {
     const keys = new Set(this.#store.findKeys("subject", subject));

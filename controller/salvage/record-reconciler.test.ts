@@ -213,3 +213,21 @@ test("a record that is deleted in the middle cancels its import", async (t) => {
   await waitFor("the cancellation", () => driver.cancelled.length === 1);
   await transfers.settled();
 });
+
+test("a record that cannot be read any more is said once, and its transfer goes on", async (t) => {
+  const { show, record, follow, reconcile, questions, driver, book, records, transfers, errors } =
+    await setUp(t);
+  questions.have(["node-a"]);
+  show(FAILING);
+  const running = await record(detected, planned);
+  await follow(running);
+  const key = `shop/${running.metadata.name}`;
+  records.set(key, { resourceVersion: "99", record: undefined, problem: "status.phase is 7" });
+  book.forget(key);
+  await reconcile(running);
+  await reconcile(running);
+  assert.equal(transfers.isRunning(key), true);
+  assert.deepEqual(driver.cancelled, []);
+  assert.equal(errors.length, 1);
+  assert.match(errors[0] ?? "", new RegExp(`${key}.*status.phase is 7`));
+});

@@ -1,3 +1,4 @@
+import type { Logger } from "../../lib/log.ts";
 import type { AgentQuestions } from "../agents/agent-questions.ts";
 import type { ImportDriver } from "../agents/import-driver.ts";
 import type { ClusterObjects } from "../cluster-view.ts";
@@ -47,6 +48,7 @@ export interface RecordReconcilerOptions {
   readonly ages: AgeWatch;
   /** @throws when this process does not lead any more */
   readonly assertLeading: () => void;
+  readonly logger: Logger;
 }
 
 /**
@@ -57,6 +59,8 @@ export class RecordReconciler {
   readonly #options: RecordReconcilerOptions;
   readonly #wanted: WantedCheck;
   readonly #requests: RecordRequests;
+  /** keys of records that cannot be read, which has been said */
+  readonly #unreadable = new Set<string>();
 
   constructor(options: RecordReconcilerOptions) {
     this.#options = options;
@@ -68,6 +72,15 @@ export class RecordReconciler {
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
     const { book, transfers, stalls, ages, starter } = this.#options;
     const record = book.get(key);
+    const problem = book.problemOf(key);
+    if (problem === "") this.#unreadable.delete(key);
+    if (record === undefined && problem !== "") {
+      // it is there: what was begun for it goes on
+      if (!this.#unreadable.has(key))
+        this.#options.logger.error("record cannot be read", { record: key, problem });
+      this.#unreadable.add(key);
+      return { kind: "done" };
+    }
     if (record === undefined || record.metadata.isDeleting) {
       transfers.stop(key, "Cancelled", "the record was deleted");
       stalls.forget(key);

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 
-import { silentLogger } from "../../lib/log.ts";
+import { createLogger, silentLogger } from "../../lib/log.ts";
 import { AgentService } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { fixedAgents } from "../agents/agent-directory.ts";
 import { NotLeadingError } from "../kube/leader-term.ts";
@@ -49,6 +49,8 @@ export interface ReconcilerRig extends SalvageRig {
   readonly driver: FakeDriver;
   readonly questions: FakeQuestions;
   readonly transfers: Transfers;
+  /** errors that it has logged, as JSON lines */
+  readonly errors: readonly string[];
   /** Another leads from now on. */
   readonly depose: () => void;
   /** Takes a record one step. */
@@ -83,6 +85,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     minFreePercent: 20,
     detectsOnly: false,
   } as const;
+  const errors: string[] = [];
   const term = new AbortController();
   const now = (): number => clock.now();
   const monotonic = (): number => clock.monotonic();
@@ -124,6 +127,13 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     ages,
     stalls: new StallWatch({ now, monotonic }),
     assertLeading: () => term.signal.throwIfAborted(),
+    logger: createLogger({
+      name: "record",
+      level: "error",
+      format: "json",
+      now,
+      write: (line) => void errors.push(line),
+    }),
   });
   const keyOfRecord = ({ metadata }: SalvageRecord): string => `shop/${metadata.name}`;
   const statusOf = (record: SalvageRecord) => book.get(keyOfRecord(record))?.status ?? {};
@@ -137,6 +147,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     driver,
     questions,
     transfers,
+    errors,
     depose: () => term.abort(new NotLeadingError("another leads")),
     reconcile,
     step,
