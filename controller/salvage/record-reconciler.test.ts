@@ -231,3 +231,12 @@ test("a record that cannot be read any more is said once, and its transfer goes 
   assert.equal(errors.length, 1);
   assert.match(errors[0] ?? "", new RegExp(`${key}.*status.phase is 7`));
 });
+
+test("a record of the original that breaks today's rules is given up, and that is said once", async (t) => {
+  const { order, reconcile, server } = await setUp(t);
+  const old = order({ sourceNode: "node-a", targetNode: "Node B", imageRef: IMAGE });
+  assert.equal((await reconcile(old)).kind, "given-up");
+  const before = server.requests.length;
+  assert.deepEqual(await reconcile(old), { kind: "done" });
+  assert.equal(server.requests.length, before);
+});

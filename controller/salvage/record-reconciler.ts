@@ -4,6 +4,7 @@ import type { ImportDriver } from "../agents/import-driver.ts";
 import type { ClusterObjects } from "../cluster-view.ts";
 import type { FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
+import { isInvalid } from "../kube/api-error.ts";
 import type { Outcome } from "../kube/workers.ts";
 import { keyOf } from "../kube/resources.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
@@ -61,6 +62,8 @@ export class RecordReconciler {
   readonly #requests: RecordRequests;
   /** keys of records that cannot be read, which has been said */
   readonly #unreadable = new Set<string>();
+  /** key and version of records of the original that cannot be marked as such, which has been said */
+  readonly #refusedLegacy = new Set<string>();
 
   constructor(options: RecordReconcilerOptions) {
     this.#options = options;
@@ -102,10 +105,7 @@ export class RecordReconciler {
 
   async #step(key: string, record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
     const { book, keeper, transfers, recovery, firstStatus, stalls, ages, starter } = this.#options;
-    if (isLegacy(record)) {
-      await book.setStatus(record, legacyStatus(record), signal);
-      return { kind: "done" };
-    }
+    if (isLegacy(record)) return await this.#closeLegacy(key, record, signal);
     if (hasEnded(record.status)) {
       transfers.forget(key);
       stalls.forget(key);
@@ -149,6 +149,20 @@ export class RecordReconciler {
       await this.#wanted.priority(record, signal),
       signal,
     );
+  }
+
+  /** The spec of an old one may break rules that came later: then no write of its status is taken, now or later. */
+  async #closeLegacy(key: string, record: SalvageRecord, signal: AbortSignal): Promise<Outcome> {
+    const state = `${key} ${record.metadata.resourceVersion}`;
+    if (this.#refusedLegacy.has(state)) return { kind: "done" };
+    try {
+      await this.#options.book.setStatus(record, legacyStatus(record), signal);
+      return { kind: "done" };
+    } catch (error) {
+      if (!isInvalid(error)) throw error;
+      this.#refusedLegacy.add(state);
+      return { kind: "given-up", error };
+    }
   }
 
   async #end(
