@@ -13,6 +13,7 @@ import { CHANGES, DIGEST, record as madeRecord, statusAfter } from "../testing/r
 import { countingMetrics, salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
 import { ImageFinder } from "./image-finder.ts";
 import { Planner } from "./planner.ts";
+import { recordName } from "./record-name.ts";
 import { SubjectReconciler } from "./subject-reconciler.ts";
 
 const { detected, planned, refused } = CHANGES;
@@ -116,6 +117,36 @@ test("a failure is counted once, however often its kubelet tries, and again when
   show(FAILING);
   await reconcile();
   assert.equal(detections(), 3, "another episode, while web-2 still fails");
+});
+
+test("a failure that a record knows from a leader before is not counted again, what comes later is", async (t) => {
+  const { show, record, reconcile, detections, clock } = await setUp(t);
+  show(FAILING);
+  show({ ...FAILING, name: "web-2" });
+  await record(detected);
+  await reconcile();
+  assert.equal(detections(), 1, "web-2 is new to the record");
+  show({ ...FAILING, containers: [{ isRunning: true }] });
+  await clock.advance(1_000);
+  show(FAILING);
+  await reconcile();
+  assert.equal(detections(), 2);
+});
+
+test("a record of the name that is about something else keeps no pod from having its own", async (t) => {
+  const { show, reconcile, made, questions, server, toldRecords } = await setUp(t);
+  questions.have(["node-a"]);
+  const key = { namespace: "shop", content: DIGEST, targetNode: "node-b" };
+  server.put({
+    apiVersion: "tote.dev/v1alpha1",
+    kind: "SalvageRecord",
+    metadata: { name: recordName(key, "registry.test:5000/app", 1), namespace: "shop" },
+    spec: { imageRef: "registry.test:5000/other:v1", targetNode: "node-a" },
+  });
+  show(FAILING);
+  await reconcile();
+  assert.equal(made(), 2);
+  assert.equal(toldRecords[0], `shop/${recordName(key, "registry.test:5000/app", 2)} normal`);
 });
 
 test("pods that have not asked for tote are neither counted nor recorded", async (t) => {

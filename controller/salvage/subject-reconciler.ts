@@ -27,6 +27,9 @@ import { leadingFailure, podsOf, readReference } from "./salvage-subject.ts";
 const IGNORED_RECHECK_MS = 2 * 60_000;
 const REFUSED_RECHECK_MS = 60_000;
 
+/** Names beyond the first that are tried for a record. */
+const NAMES_TRIED_MAX = 10;
+
 /** What the work on failing pods needs. */
 export interface SubjectReconcilerOptions {
   readonly failures: FailureWatch;
@@ -49,9 +52,12 @@ export class SubjectReconciler {
   readonly #options: SubjectReconcilerOptions;
   /** episodes that have been counted and still last, by subject */
   readonly #counted = new Map<string, Set<string>>();
+  /** since when this leads, in milliseconds since 1970 */
+  readonly #since: number;
 
   constructor(options: SubjectReconcilerOptions) {
     this.#options = options;
+    this.#since = options.now();
   }
 
   /** @param subject see `subjectKey` */
@@ -130,9 +136,17 @@ export class SubjectReconciler {
     const { image } = episode.failure;
     const reading = readReference(image);
     const repository = reading.kind === "reference" ? reading.reference.repository : "";
-    const number = nextEpisode(key, repository, records);
-    const order = { key, repository, episode: number, imageRef: image, podName: episode.pod };
-    const { record, changed } = await book.create(newRecord(order), signal);
+    const order = { key, repository, imageRef: image, podName: episode.pod };
+    const first = nextEpisode(key, repository, records);
+    let { record, changed } = await book.create(newRecord({ ...order, episode: first }), signal);
+    // names can be known beforehand: somebody may have made a record of that name about something else
+    for (let number = first + 1; !changed && number <= first + NAMES_TRIED_MAX; number += 1) {
+      if (recordKeyText(keyOfRecord(record)) === recordKeyText(key)) break;
+      logger.warn("a record of this name is about something else, the next name is taken", {
+        record: keyOf(record.metadata),
+      });
+      ({ record, changed } = await book.create(newRecord({ ...order, episode: number }), signal));
+    }
     const name = keyOf(record.metadata);
     if (changed)
       logger.info("record created", { record: name, image, pod: episode.pod, targetNode: episode.nodeName });
@@ -242,11 +256,19 @@ export class SubjectReconciler {
     const before = this.#counted.get(subject) ?? new Set<string>();
     const counted = new Set(failing.map(episodeKey).filter((key) => before.has(key)));
     this.#counted.set(subject, counted);
-    for (const key of asking.map(episodeKey)) {
+    for (const one of asking) {
+      const key = episodeKey(one);
       if (counted.has(key)) continue;
       counted.add(key);
-      this.#options.metrics.detected();
+      if (!this.#isCountedBefore(subject, one)) this.#options.metrics.detected();
     }
+  }
+
+  /** Whether the leader before this one has counted it: it failed by then, and a record knows its pod. */
+  #isCountedBefore(subject: string, { pod, episode }: FailingContainer): boolean {
+    if (episode.startedAt > this.#since) return false;
+    const { book } = this.#options;
+    return book.about(subject).some(({ status }) => status.pods?.some(({ uid }) => uid === pod.uid) === true);
   }
 }
 
