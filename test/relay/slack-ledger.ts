@@ -17,9 +17,15 @@ export interface SlackVerdict {
   readonly doubled: readonly string[];
   /** replies beyond the first for a step */
   readonly repeatedReplies: number;
-  /** incidents with more than one of them: each has seen one kill */
+  /** incidents with more than {@link REPEATS_MAX} of them */
   readonly overRepeated: readonly string[];
 }
+
+/**
+ * A kill leaves at most one reply of which nobody knows whether it arrived; it names up to two steps. What the relay of an
+ * incident leaves open may be under way again when the next relay is killed.
+ */
+const REPEATS_MAX = 4;
 
 /** Id of the event of a step. */
 export function slackEventId(incident: string, step: number): string {
@@ -53,7 +59,7 @@ export function slackVerdict(slack: SlackDouble, incidents: readonly string[]): 
       repeated += Math.max(0, times - 1);
     }
     repeatedReplies += repeated;
-    if (repeated > 1) overRepeated.push(incident);
+    if (repeated > REPEATS_MAX) overRepeated.push(incident);
   }
   return { incidents: incidents.length, unsaid, doubled, repeatedReplies, overRepeated };
 }
