@@ -18,7 +18,7 @@ function refusal(...argv: string[]): string {
 }
 
 test("with TLS it listens everywhere, with --insecure on loopback", () => {
-  assert.equal(config(...TLS).bindAddress, "0.0.0.0");
+  assert.equal(config(...TLS).bindAddress, "");
   assert.deepEqual(config(...TLS).tls, { cert: "/c", key: "/k", ca: "/a" });
   assert.equal(config("--insecure").bindAddress, "127.0.0.1");
   assert.equal(config("--insecure").tls, undefined);
@@ -39,6 +39,7 @@ test("--insecure beyond loopback needs a second flag", () => {
     config("--insecure", "--insecure-bind-any", "--bind-address", "10.0.0.1").bindAddress,
     "10.0.0.1",
   );
+  assert.equal(config("--insecure", "--insecure-bind-any").bindAddress, "");
   assert.equal(config("--insecure", "--bind-address", "::1").bindAddress, "::1");
 });
 

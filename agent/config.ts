@@ -22,7 +22,7 @@ export const AGENT_FLAGS = defineFlags({
   "bind-address": {
     kind: "string",
     placeholder: "IP",
-    help: "address of the RPC port; default 0.0.0.0, which is IPv4 alone (:: for both), with --insecure 127.0.0.1",
+    help: "address of the RPC port; default all addresses of IPv4 and IPv6, with --insecure 127.0.0.1",
   },
   "grpc-port": {
     kind: "int",
@@ -43,7 +43,10 @@ export const AGENT_FLAGS = defineFlags({
     kind: "boolean",
     help: "no TLS and no grants: whoever connects may do everything; loopback only",
   },
-  "insecure-bind-any": { kind: "boolean", help: "let --insecure listen beyond loopback" },
+  "insecure-bind-any": {
+    kind: "boolean",
+    help: "let --insecure listen beyond loopback: on every address, or that of --bind-address",
+  },
   "max-bandwidth": {
     kind: "size",
     default: "0",
@@ -75,6 +78,7 @@ export interface AgentConfig {
   readonly nodeName: string;
   readonly containerdSocket: string;
   readonly containerdRoot: string;
+  /** empty for every address */
   readonly bindAddress: string;
   readonly grpcPort: number;
   readonly metricsAddr: HostPort;
@@ -110,8 +114,9 @@ export function readAgentConfig(argv: readonly string[], env: Environment): Agen
   } else if (!insecure) {
     return refuse("--tls-cert, --tls-key and --tls-ca: all three are required, or --insecure to go without");
   }
-  const bindAddress = values.bindAddress ?? (insecure ? "127.0.0.1" : "0.0.0.0");
-  if (insecure && !values.insecureBindAny && !isLoopback(bindAddress)) {
+  const isGuarded = insecure && !values.insecureBindAny;
+  const bindAddress = values.bindAddress ?? (isGuarded ? "127.0.0.1" : "");
+  if (isGuarded && !isLoopback(bindAddress)) {
     return refuse(
       `--bind-address: ${bindAddress} is not loopback, --insecure needs --insecure-bind-any for it: anyone who can connect could read and write images`,
     );
