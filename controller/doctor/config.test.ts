@@ -25,7 +25,7 @@ test("agents are looked for beside the controller unless told otherwise", () => 
 });
 
 test("the cluster is found as kubectl finds it", () => {
-  const env = { HOME: "/root", KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" };
+  const env = { HOME: "/home/ada", KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" };
   const there = (): boolean => true;
   assert.deepEqual(config(["--kubeconfig", "k", "--context", "c"], env, there).kube, {
     kind: "file",
@@ -33,11 +33,11 @@ test("the cluster is found as kubectl finds it", () => {
     context: "c",
   });
   assert.deepEqual(config([], { ...env, KUBECONFIG: "/k" }, there).kube, { kind: "file", path: "/k" });
-  assert.deepEqual(config([], env, there).kube, { kind: "file", path: "/root/.kube/config" });
+  assert.deepEqual(config([], env, there).kube, { kind: "file", path: "/home/ada/.kube/config" });
   assert.deepEqual(config([], env).kube, { kind: "in-cluster", host: "10.0.0.1", port: "443" });
   assert.match(
-    mistake([], { HOME: "/root" }),
-    /^--kubeconfig: is required: there is no \/root\/\.kube\/config/,
+    mistake([], { HOME: "/home/ada" }),
+    /^--kubeconfig: is required: there is no \/home\/ada\/\.kube\/config/,
   );
   assert.match(mistake([], { KUBECONFIG: "/a:/b" }), /^KUBECONFIG: names 2 files/);
 });

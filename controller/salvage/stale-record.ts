@@ -9,7 +9,7 @@ const OF_NOBODY: ReadonlySet<RefusedReason> = new Set(["ImageUnresolved", "NoSou
 
 /**
  * How a record ends that is refused. The refusal may be the trace of a removal that could not be written down: the image
- * was corrupt on its node, and the node does not know its name any more. Its pods then fail as any others do, so that only
+ * was corrupt on its node, and the node does not know its name any more. Its pods then fail like all others, so that only
  * the record tells.
  */
 export async function refusalOf(

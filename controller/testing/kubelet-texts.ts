@@ -1,4 +1,7 @@
-/** What real kubelets and containerds said (Kubernetes 1.20.2 with containerd 1.6.20), with what it means. */
+/**
+ * What real kubelets and containerds said (Kubernetes 1.20.2 with containerd 1.6.20), with what it means. Hosts have names
+ * and addresses that are set aside for examples.
+ */
 
 import type { FailureCause, FailureProblem, FailureReason } from "../detect/failure.ts";
 
@@ -17,7 +20,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "connection refused, by digest",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to resolve reference "registry.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to do request: Head "http://registry.test:5000/v2/app/manifests/sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": dial tcp 10.200.0.1:5000: connect: connection refused',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to resolve reference "images.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to do request: Head "http://images.test:5000/v2/app/manifests/sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": dial tcp 192.0.2.1:5000: connect: connection refused',
     cause: "unreachable",
     problem: "missing",
   },
@@ -25,7 +28,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "connection refused, without tag",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:latest": failed to resolve reference "registry.test:5000/app:latest": failed to do request: Head "http://registry.test:5000/v2/app/manifests/latest": dial tcp 10.200.0.1:5000: connect: connection refused',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:latest": failed to resolve reference "images.test:5000/app:latest": failed to do request: Head "http://images.test:5000/v2/app/manifests/latest": dial tcp 192.0.2.1:5000: connect: connection refused',
     cause: "unreachable",
     problem: "missing",
   },
@@ -33,7 +36,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "connection refused, https",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": failed to do request: Head "https://registry.test:5000/v2/app/manifests/v1": dial tcp 10.200.0.1:5001: connect: connection refused',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": failed to do request: Head "https://images.test:5000/v2/app/manifests/v1": dial tcp 192.0.2.1:5001: connect: connection refused',
     cause: "unreachable",
     problem: "missing",
   },
@@ -41,7 +44,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "no such tag",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": registry.test:5000/app:v1: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": images.test:5000/app:v1: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -49,7 +52,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "no such digest",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to resolve reference "registry.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": registry.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": failed to resolve reference "images.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52": images.test:5000/app@sha256:816c11b8ce8137ccf478c09306639ae53fd474ad5cb89b6bb1042ba707510b52: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -57,7 +60,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "401 of a registry with basic authentication",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": pulling from host registry.test:5000 failed with status code [manifests v1]: 401 Unauthorized',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": pulling from host images.test:5000 failed with status code [manifests v1]: 401 Unauthorized',
     cause: "unauthorized",
     problem: "missing",
   },
@@ -65,7 +68,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "401 of a token server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized',
     cause: "unauthorized",
     problem: "missing",
   },
@@ -73,7 +76,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "403 with a token",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": pulling from host registry.test:5000 failed with status code [manifests v1]: 403 Forbidden',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": pulling from host images.test:5000 failed with status code [manifests v1]: 403 Forbidden',
     cause: "unauthorized",
     problem: "missing",
   },
@@ -81,7 +84,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "429",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": pulling from host registry.test:5000 failed with status code [manifests v1]: 429 Too Many Requests',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": pulling from host images.test:5000 failed with status code [manifests v1]: 429 Too Many Requests',
     cause: "rate_limited",
     problem: "missing",
   },
@@ -89,7 +92,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "500",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": pulling from host registry.test:5000 failed with status code [manifests v1]: 500 Internal Server Error',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": pulling from host images.test:5000 failed with status code [manifests v1]: 500 Internal Server Error',
     cause: "unreachable",
     problem: "missing",
   },
@@ -97,7 +100,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "503",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": pulling from host registry.test:5000 failed with status code [manifests v1]: 503 Service Unavailable',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": pulling from host images.test:5000 failed with status code [manifests v1]: 503 Service Unavailable',
     cause: "unreachable",
     problem: "missing",
   },
@@ -105,7 +108,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "a captive portal answers",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to unpack image on snapshotter overlayfs: unexpected media type text/html for sha256:3f2fc08156805074a3413d0315d46031e3c8b0424a587ca301eaf6b2d5267e82: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": failed to unpack image on snapshotter overlayfs: unexpected media type text/html for sha256:3f2fc08156805074a3413d0315d46031e3c8b0424a587ca301eaf6b2d5267e82: not found',
     cause: "unreachable",
     problem: "missing",
   },
@@ -113,7 +116,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "self-signed certificate",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": failed to do request: Head "https://registry.test:5000/v2/app/manifests/v1": x509: certificate signed by unknown authority',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": failed to do request: Head "https://images.test:5000/v2/app/manifests/v1": x509: certificate signed by unknown authority',
     cause: "tls",
     problem: "missing",
   },
@@ -121,7 +124,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "https to an http server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v2": failed to resolve reference "registry.test:5000/app:v2": failed to do request: Head "https://registry.test:5000/v2/app/manifests/v2": http: server gave HTTP response to HTTPS client',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v2": failed to resolve reference "images.test:5000/app:v2": failed to do request: Head "https://images.test:5000/v2/app/manifests/v2": http: server gave HTTP response to HTTPS client',
     cause: "tls",
     problem: "missing",
   },
@@ -129,7 +132,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "http to an https server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v2": failed to resolve reference "registry.test:5000/app:v2": failed to do request: Head "http://registry.test:5000/v2/app/manifests/v2": EOF',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v2": failed to resolve reference "images.test:5000/app:v2": failed to do request: Head "http://images.test:5000/v2/app/manifests/v2": EOF',
     cause: "unreachable",
     problem: "missing",
   },
@@ -137,7 +140,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "connection closed",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to resolve reference "registry.test:5000/app:v1": failed to do request: Head "http://registry.test:5000/v2/app/manifests/v1": EOF',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to resolve reference "images.test:5000/app:v1": failed to do request: Head "http://images.test:5000/v2/app/manifests/v1": EOF',
     cause: "unreachable",
     problem: "missing",
   },
@@ -145,7 +148,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "digest missing on the server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001": failed to resolve reference "registry.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001": registry.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001": failed to resolve reference "images.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001": images.test:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000001: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -169,7 +172,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "no route",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "10.200.0.77:5000/app:v1": failed to resolve reference "10.200.0.77:5000/app:v1": failed to do request: Head "http://10.200.0.77:5000/v2/app/manifests/v1": dial tcp 10.200.0.77:5000: connect: no route to host',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "192.0.2.77:5000/app:v1": failed to resolve reference "192.0.2.77:5000/app:v1": failed to do request: Head "http://192.0.2.77:5000/v2/app/manifests/v1": dial tcp 192.0.2.77:5000: connect: no route to host',
     cause: "unreachable",
     problem: "missing",
   },
@@ -177,7 +180,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "upper case in the name",
     reason: "InvalidImageName",
     message:
-      'Failed to apply default image tag "registry.test:5000/App_UPPER:v1": couldn\'t parse image reference "registry.test:5000/App_UPPER:v1": invalid reference format: repository name must be lowercase',
+      'Failed to apply default image tag "images.test:5000/App_UPPER:v1": couldn\'t parse image reference "images.test:5000/App_UPPER:v1": invalid reference format: repository name must be lowercase',
     cause: "unknown",
     problem: "unusable",
   },
@@ -185,7 +188,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "two tags",
     reason: "InvalidImageName",
     message:
-      'Failed to apply default image tag "registry.test:5000/app:v1:v2": couldn\'t parse image reference "registry.test:5000/app:v1:v2": invalid reference format',
+      'Failed to apply default image tag "images.test:5000/app:v1:v2": couldn\'t parse image reference "images.test:5000/app:v1:v2": invalid reference format',
     cause: "unknown",
     problem: "unusable",
   },
@@ -241,7 +244,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "blob missing on the server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:9b537d43de1a75ed63ec81ac28efa3b61d39567463fcdff782d0d295c0d4e1f1 (application/vnd.oci.image.config.v1+json) from remote: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:9b537d43de1a75ed63ec81ac28efa3b61d39567463fcdff782d0d295c0d4e1f1 (application/vnd.oci.image.config.v1+json) from remote: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -249,7 +252,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "blob cut short",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = Unknown desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to read expected number of bytes: unexpected EOF',
+      'rpc error: code = Unknown desc = failed to pull and unpack image "images.test:5000/app:v1": failed to read expected number of bytes: unexpected EOF',
     cause: "unreachable",
     problem: "missing",
   },
@@ -257,7 +260,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "blob with wrong bytes",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = FailedPrecondition desc = failed to pull and unpack image "registry.test:5000/app:v1": failed commit on ref "config-sha256:5b30ee0f9caba5e1466c910b93ba7895bbe9e3239ec5f742d192bb4a59c968ec": unexpected commit digest sha256:746ff0319ad6d87939cc5ddabacce21357c166b2aa86a1283cfab356f29469da, expected sha256:5b30ee0f9caba5e1466c910b93ba7895bbe9e3239ec5f742d192bb4a59c968ec: failed precondition',
+      'rpc error: code = FailedPrecondition desc = failed to pull and unpack image "images.test:5000/app:v1": failed commit on ref "config-sha256:5b30ee0f9caba5e1466c910b93ba7895bbe9e3239ec5f742d192bb4a59c968ec": unexpected commit digest sha256:746ff0319ad6d87939cc5ddabacce21357c166b2aa86a1283cfab356f29469da, expected sha256:5b30ee0f9caba5e1466c910b93ba7895bbe9e3239ec5f742d192bb4a59c968ec: failed precondition',
     cause: "unknown",
     problem: "missing",
   },
@@ -265,7 +268,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "config missing on the server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:4a7ae1c8eeaff4d6ed635a67ddc4c0963f356373cb3ebb33d578f18f9859a7a4 (application/vnd.oci.image.config.v1+json) from remote: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:4a7ae1c8eeaff4d6ed635a67ddc4c0963f356373cb3ebb33d578f18f9859a7a4 (application/vnd.oci.image.config.v1+json) from remote: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -273,7 +276,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "no such platform",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": no match for platform in manifest: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": no match for platform in manifest: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -281,7 +284,7 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
     name: "manifest missing on the server",
     reason: "ErrImagePull",
     message:
-      'rpc error: code = NotFound desc = failed to pull and unpack image "registry.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: content at http://registry.test:5000/v2/app/manifests/sha256:0000000000000000000000000000000000000000000000000000000000000002 not found: not found',
+      'rpc error: code = NotFound desc = failed to pull and unpack image "images.test:5000/app:v1": failed to copy: httpReadSeeker: failed open: content at http://images.test:5000/v2/app/manifests/sha256:0000000000000000000000000000000000000000000000000000000000000002 not found: not found',
     cause: "not_found",
     problem: "missing",
   },
@@ -289,4 +292,4 @@ export const KUBELET_TEXTS: readonly KubeletText[] = [
 
 /** The note of an Event FailedCreatePodSandBox. */
 export const SANDBOX_TEXT =
-  'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "tote.test/pause:1": failed to pull image "tote.test/pause:1": failed to pull and unpack image "tote.test/pause:1": failed to resolve reference "tote.test/pause:1": failed to do request: Head "https://tote.test/v2/pause/manifests/1": dial tcp 10.200.0.1:443: connect: connection refused';
+  'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "tote.test/pause:1": failed to pull image "tote.test/pause:1": failed to pull and unpack image "tote.test/pause:1": failed to resolve reference "tote.test/pause:1": failed to do request: Head "https://tote.test/v2/pause/manifests/1": dial tcp 192.0.2.1:443: connect: connection refused';

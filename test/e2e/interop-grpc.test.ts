@@ -87,7 +87,7 @@ describe("clients of others", () => {
       assert.equal(denied.details, "tote-operator may not call RemoveImage; allowed: tote-controller");
     });
 
-    test("check and watch health, as any role", async () => {
+    test("check and watch health, in the role that may do nothing else", async () => {
       const client = await dial("a", ROLES.relay);
       for (const service of ["", AgentService.typeName]) {
         assert.equal((await client.unary(Health.method.check, { service })).status, ServingStatus.SERVING);
