@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 
 import { testEvent } from "./event/testing.ts";
-import { BODY_MAX_BYTES, HOUSEKEEPING_INTERVAL_MS, STORE_PROBE_MS } from "./limits.ts";
+import { BODY_MAX_BYTES } from "./limits.ts";
 import { startRig, TEST_TOKENS, type Rig, type RigOptions } from "./testing/relay-rig.ts";
-import { createMovingClock } from "../test/harness/moving-clock.ts";
 import { waitFor } from "../test/harness/wait.ts";
 
 const NOWHERE = `subscriptions:
@@ -232,71 +231,6 @@ test("an event that nobody wants is kept and counted", async (t) => {
   assert.equal((await rig.post(testEvent())).status, 202);
   assert.equal((await rig.get(`/v1/events/${testEvent().id}`)).status, 200);
   assert.match(await rig.registry.metrics(), /events_unmatched_total\{type="tote.image.detected"\} 1/);
-});
-
-test("readiness follows the relay, and its store when that is closed events are refused for a moment", async (t) => {
-  const rig = await rigOf(t);
-  rig.relay.retire();
-  const answer = await request(rig, "GET", "/readyz");
-  assert.deepEqual([answer.status, await answer.text()], [503, "not ready: the relay stops\n"]);
-  await rig.stop();
-  const refused = await rig.post(testEvent());
-  assert.equal(refused.status, 503);
-  assert.equal(refused.headers.get("retry-after"), "10");
-});
-
-test("on a read-only disk events are refused, nothing is ready, and it ends by itself", async (t) => {
-  let isReadOnly = false;
-  const clock = createMovingClock();
-  const rig = await rigOf(t, {
-    clock,
-    hooks: {
-      beforeCommit() {
-        if (isReadOnly)
-          throw Object.assign(new Error("attempt to write a readonly database"), { errcode: 8 });
-      },
-    },
-  });
-  const readiness = async (): Promise<string> => await (await request(rig, "GET", "/readyz")).text();
-  const why = "the store cannot be written: attempt to write a readonly database";
-  assert.equal(await readiness(), "ok\n");
-  assert.match(await rig.registry.metrics(), /^tote_relay_store_writable 1$/m);
-  isReadOnly = true;
-  const refused = await rig.post(testEvent());
-  assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "10"]);
-  assert.deepEqual(await refused.json(), {
-    error: "the store cannot be written: attempt to write a readonly database, come again",
-  });
-  assert.equal(await readiness(), `not ready: ${why}\n`);
-  assert.deepEqual(rig.relay.readiness(), { ready: false, reason: why });
-  assert.match(await rig.registry.metrics(), /^tote_relay_store_writable 0$/m);
-  const reads = await rig.get("/v1/events");
-  assert.deepEqual([reads.status, (await reads.json()).events], [200, []]);
-  isReadOnly = false;
-  // nobody posts to what is not ready: it must find out alone
-  clock.skip(HOUSEKEEPING_INTERVAL_MS);
-  await waitFor("it to be ready", async () => (await readiness()) === "ok\n");
-  assert.match(await rig.registry.metrics(), /^tote_relay_store_writable 1$/m);
-  assert.equal((await rig.post(testEvent())).status, 202);
-});
-
-test("a disk that fails is noticed without events", async (t) => {
-  let isBroken = false;
-  const clock = createMovingClock();
-  const rig = await rigOf(t, {
-    clock,
-    hooks: {
-      beforeCommit() {
-        if (isBroken) throw Object.assign(new Error("disk I/O error"), { errcode: 10 });
-      },
-    },
-  });
-  isBroken = true;
-  clock.skip(HOUSEKEEPING_INTERVAL_MS);
-  await waitFor("it to be noticed", () => !rig.relay.readiness().ready);
-  isBroken = false;
-  clock.skip(STORE_PROBE_MS);
-  await waitFor("it to be ready", () => rig.relay.readiness().ready);
 });
 
 test("answers are not cached, framed or guessed at, and paths make no labels", async (t) => {

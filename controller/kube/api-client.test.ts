@@ -238,39 +238,6 @@ describe("the API client", () => {
     assert.equal(server.get("pods", "shop/web"), undefined);
   });
 
-  test("watches from where a list ended, with bookmarks", async () => {
-    server.put(pod("web"));
-    const from = String(server.resourceVersion);
-    server.put(pod("web", { status: { phase: "Running" } }));
-    server.delete("pods", "shop/web");
-    const watch = api.watch(PODS, { signal, resourceVersion: from, timeoutSeconds: 1 });
-    const events = await Array.fromAsync(watch);
-    assert.deepEqual(
-      events.map(({ type }) => type),
-      ["MODIFIED", "DELETED", "BOOKMARK"],
-    );
-    assert.equal(server.watches, 0);
-  });
-
-  test("whoever stops reading a watch ends it on the server too", async () => {
-    server.put(pod("web"));
-    const watch = api.watch(PODS, { signal, resourceVersion: "0", timeoutSeconds: 100 });
-    await watch.next();
-    assert.equal(server.watches, 1);
-    await watch.return();
-    const closed = Date.now() + 2000;
-    while (server.watches > 0 && Date.now() < closed) await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.equal(server.watches, 0);
-  });
-
-  test("a watch that is cut off says that the server cannot be reached", async () => {
-    const watch = api.watch(PODS, { signal, resourceVersion: "0", timeoutSeconds: 100 });
-    const next = watch.next();
-    while (server.watches === 0) await new Promise((resolve) => setTimeout(resolve, 10));
-    server.faults.dropWatches();
-    await assert.rejects(next, (error) => isTransient(error));
-  });
-
   test("reads any path, and refuses answers that are not what was asked for", async () => {
     assert.deepEqual(Object.keys(Object(await api.getPath("/version", { signal }))).slice(0, 2), [
       "major",

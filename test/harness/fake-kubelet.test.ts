@@ -12,8 +12,6 @@ import { removeImage } from "./cri.ts";
 import { startFakeKubelet, type FakeKubelet, type FakeKubeletOptions } from "./fake-kubelet.ts";
 import { buildImage, type BuiltImage } from "./image-builder.ts";
 import { kubeClient } from "./kube-client.ts";
-import { nodeImages } from "./kubelet/node-status.ts";
-import { isReference, referenceProblem } from "./kubelet/reference.ts";
 import { loadImage } from "./load-image.ts";
 import { startRegistry, type Registry } from "./registry.ts";
 import { waitFor } from "./wait.ts";
@@ -60,8 +58,7 @@ describe("a kubelet without containers", () => {
 
   /** Makes a pod on the node, by the API as a scheduler would. */
   async function pod(name: string, containers: readonly object[], more: object = {}): Promise<string> {
-    const spec = { nodeName: "n1", containers, ...more };
-    const object = { metadata: { name, namespace: "shop" }, spec };
+    const object = { metadata: { name, namespace: "shop" }, spec: { nodeName: "n1", containers, ...more } };
     const made = await api.create(PODS, object, { signal });
     return made.metadata.uid ?? "";
   }
@@ -300,41 +297,4 @@ describe("a kubelet without containers", () => {
     await pod("later", [{ name: "c", image: name }]);
     await running("later");
   });
-});
-
-test("a node's status has its 50 largest images with at most five names each, digests first", () => {
-  const images = Array.from({ length: 60 }, (_none, at) => ({
-    id: `sha256:${at}`,
-    repoTags: Array.from({ length: 7 }, (_also, tag) => `r/app${at}:v${tag}`),
-    repoDigests: [`r/app${at}@sha256:d`],
-    size: at,
-    pinned: false,
-  }));
-  const shown = nodeImages(images);
-  assert.equal(shown.length, 50);
-  assert.deepEqual(shown[0], {
-    names: ["r/app59@sha256:d", "r/app59:v0", "r/app59:v1", "r/app59:v2", "r/app59:v3"],
-    sizeBytes: 59,
-  });
-  assert.equal(shown.at(-1)?.sizeBytes, 10);
-});
-
-test("names of images are told from what is none", () => {
-  const digest = `sha256:${"a".repeat(64)}`;
-  for (const name of [
-    "nginx",
-    "nginx:1.25",
-    "a/b/c__d:V1.x-y",
-    `r.test:5000/a@${digest}`,
-    `a:b@${digest}`,
-    "localhost/x",
-    "[::1]:5000/x",
-  ]) {
-    assert.ok(isReference(name), name);
-  }
-  for (const name of ["", "Nginx", "a:b:c", "a@sha256:zz", "a//b", "-a", "a b", `a:${"x".repeat(129)}`]) {
-    assert.ok(!isReference(name), name);
-  }
-  assert.match(referenceProblem("r.test/App:v1"), /repository name must be lowercase$/);
-  assert.match(referenceProblem("a:b:c"), /invalid reference format$/);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
 import { Webhook } from "standardwebhooks";
 
@@ -7,27 +7,9 @@ import { createMovingClock } from "../../test/harness/moving-clock.ts";
 import { waitFor } from "../../test/harness/wait.ts";
 import { testEvent } from "../event/testing.ts";
 import { ATTEMPT_TIMEOUT_MAX_MS, BREAKER_PAUSE_MS } from "../limits.ts";
-import type { DeliveryView } from "../store/views.ts";
-import { startReceiver, type Receiver } from "../testing/receiver.ts";
-import { startRig, TEST_KEY, type Rig } from "../testing/relay-rig.ts";
-
-const QUICK = "retry: {schedule: [0s, 50ms, 50ms, 50ms, 50ms]}";
-
-function configFor(receiver: Receiver, more = QUICK): string {
-  return `subscriptions:
-  - {name: one, type: webhook, url: "${receiver.url}/hook", secretFiles: key, allowAddresses: 127.0.0.1, ${more}}`;
-}
-
-async function rigFor(t: TestContext, receiver: Receiver, more?: string): Promise<Rig> {
-  return await startRig(t, { config: configFor(receiver, more) });
-}
-
-async function ended(rig: Rig, id = 1): Promise<DeliveryView> {
-  return await waitFor(`delivery ${id} to end`, () => {
-    const delivery = rig.relay.control.delivery(id);
-    return delivery?.endedAt !== undefined && delivery;
-  });
-}
+import { startReceiver } from "../testing/receiver.ts";
+import { startRig, TEST_KEY } from "../testing/relay-rig.ts";
+import { configFor, ended, rigFor } from "../testing/one-receiver.ts";
 
 test("a delivery arrives signed, with the id of its event, and verifies", async (t) => {
   const receiver = await startReceiver(t);
@@ -224,36 +206,6 @@ test("a receiver without a limit gets four at a time, one with a limit as many a
   await waitFor("all", () => receiver.requests.length === 40);
   const passed = performance.now() - started;
   assert.ok(passed > 800, `a burst of 10, then 10 a second: ${passed} ms`);
-});
-
-test("a changed address takes over what waits, a removed subscription keeps it", async (t) => {
-  const [old, fresh] = [await startReceiver(t), await startReceiver(t)];
-  old.behave((_, response) => response.writeHead(503).end());
-  const rig = await rigFor(t, old, "retry: {schedule: [0s, 1h]}");
-  await rig.post(testEvent());
-  await waitFor("the first attempt", () => rig.relay.control.attempts(1).length === 1);
-  await rig.reload("subscriptions: []");
-  assert.equal(rig.relay.control.delivery(1)?.state, "pending");
-  await rig.reload(configFor(fresh));
-  await rig.relay.control.redeliver(1);
-  assert.equal((await ended(rig)).state, "delivered");
-  assert.deepEqual(fresh.ids(), [testEvent().id]);
-});
-
-test("a changed configuration leaves the pause that a receiver asked for, another address ends it", async (t) => {
-  const [receiver, fresh] = [await startReceiver(t), await startReceiver(t)];
-  receiver.behave((_, response) => response.writeHead(429, { "retry-after": "3600" }).end());
-  const rig = await rigFor(t, receiver);
-  await rig.post(testEvent());
-  const pausedUntil = (): number => rig.relay.control.subscriptions()[0]?.health.pausedUntil ?? 0;
-  const until = await waitFor("the pause", () => pausedUntil() > 0 && pausedUntil());
-  await rig.reload(configFor(receiver, "timeout: 3s"));
-  assert.equal(pausedUntil(), until);
-  await rig.reload(configFor(fresh));
-  assert.equal(pausedUntil(), 0);
-  await rig.relay.control.redeliver(1);
-  assert.equal((await ended(rig)).state, "delivered");
-  assert.equal(receiver.requests.length, 1);
 });
 
 test("an attempt that the end of the relay cuts off costs nothing and is made by the next relay", async (t) => {
