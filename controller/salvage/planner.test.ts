@@ -13,6 +13,7 @@ import { FakeQuestions } from "../testing/fake-agents.ts";
 import { digestOf, node } from "../testing/nodes.ts";
 import { pod } from "../testing/pods.ts";
 import { DIGEST } from "../testing/records.ts";
+import { RULES } from "../testing/salvage-rig.ts";
 import { ImageFinder } from "./image-finder.ts";
 import { Planner, type Finding, type PlanRequest, type PlanRules } from "./planner.ts";
 
@@ -49,10 +50,7 @@ function setUp(nodes: readonly StrippedNode[] = NODES, rules: Partial<PlanRules>
     finder: new ImageFinder({ view, questions, directory }),
     clients: { get: () => agent },
     rules: {
-      authorisation: "repository",
-      maxImageBytes: 0,
-      minFreePercent: 20,
-      detectsOnly: false,
+      ...RULES,
       ...rules,
     },
   });

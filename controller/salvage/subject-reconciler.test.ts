@@ -10,7 +10,7 @@ import { FakeQuestions } from "../testing/fake-agents.ts";
 import { node } from "../testing/nodes.ts";
 import type { PodOptions } from "../testing/pods.ts";
 import { CHANGES, DIGEST, record as madeRecord, statusAfter } from "../testing/records.ts";
-import { countingMetrics, salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
+import { countingMetrics, RULES, salvageRig, type SalvageRig } from "../testing/salvage-rig.ts";
 import { ImageFinder } from "./image-finder.ts";
 import { Planner } from "./planner.ts";
 import { recordName } from "./record-name.ts";
@@ -47,13 +47,7 @@ async function setUp(t: TestContext): Promise<Case> {
   const view = { pods: { store: pods }, nodes: { store: nodes } };
   const directory = fixedAgents(new Map([...nodes.keys()].map((name) => [name, `http://${name}`])));
   const finder = new ImageFinder({ view, questions, directory });
-  const rules = {
-    authorisation: "repository",
-    maxImageBytes: 0,
-    minFreePercent: 20,
-    detectsOnly: false,
-  } as const;
-  const planner = new Planner({ view, finder, clients: { get: () => undefined }, rules });
+  const planner = new Planner({ view, finder, clients: { get: () => undefined }, rules: RULES });
   const { counted, metrics } = countingMetrics();
   const toldRecords: string[] = [];
   const overflowed: string[] = [];

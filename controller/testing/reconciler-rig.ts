@@ -24,7 +24,7 @@ import { FakeDriver, FakeQuestions } from "./fake-agents.ts";
 import { node } from "./nodes.ts";
 import type { PodOptions } from "./pods.ts";
 import { DIGEST } from "./records.ts";
-import { salvageRig, type SalvageRig } from "./salvage-rig.ts";
+import { RULES, salvageRig, type SalvageRig } from "./salvage-rig.ts";
 
 /** A pod that fails for its image, for {@link reconcilerRig}. */
 export const FAILING: PodOptions = {
@@ -79,12 +79,6 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
       service(AgentService, { getNode: () => ({}) });
     }),
   );
-  const rules = {
-    authorisation: "repository",
-    maxImageBytes: 0,
-    minFreePercent: 20,
-    detectsOnly: false,
-  } as const;
   const errors: string[] = [];
   const term = new AbortController();
   const now = (): number => clock.now();
@@ -117,7 +111,7 @@ export async function reconcilerRig(t: TestContext): Promise<ReconcilerRig> {
     keeper,
     optIn,
     finder,
-    planner: new Planner({ view, finder, clients: { get: () => agent }, rules }),
+    planner: new Planner({ view, finder, clients: { get: () => agent }, rules: RULES }),
     firstStatus: new FirstStatus({ view, failures, optIn, book, now }),
     starter: new TransferStarter({ finder, keeper, slots, transfers, epoch: 7 }),
     transfers,

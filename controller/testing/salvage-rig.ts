@@ -30,12 +30,21 @@ import type { StrippedPod } from "../objects/pod.ts";
 import type { SalvageRecord } from "../objects/salvage-record.ts";
 import type { ControllerMetrics } from "../report/metrics.ts";
 import { newRecord } from "../salvage/new-record.ts";
+import type { PlanRules } from "../salvage/planner.ts";
 import { RecordBook } from "../salvage/record-book.ts";
 import type { RecordChange } from "../salvage/record-change.ts";
 import { RecordKeeper } from "../salvage/record-keeper.ts";
 import { parseCrd } from "./crd.ts";
 import { pod, rawPod, type PodOptions } from "./pods.ts";
 import { DIGEST, T0 } from "./records.ts";
+
+/** The rules of a planner: those of the flags' defaults, and no limit of size. */
+export const RULES: PlanRules = {
+  authorisation: "repository",
+  maxImageBytes: 0,
+  minFreePercent: 20,
+  detectsOnly: false,
+};
 
 /** What {@link salvageRig} makes. */
 export interface SalvageRig {
