@@ -23,7 +23,7 @@ export async function openWriter(
   connection: Connection,
   options: OpenWriterOptions,
 ): Promise<OpenWriterResult> {
-  const { ref, digest, size, signal } = options;
+  const { ref, digest, size, maxMessageBytes, signal } = options;
   const stream = await connection.openStream(Content.method.write, options);
   const onAbort = (): void => {
     if (signal !== undefined) stream.cancel(canceled(signal));
@@ -37,7 +37,8 @@ export async function openWriter(
     const offset = Number(fromBinary(WriteContentResponseSchema, message).offset);
     const onExists = (): Promise<void> => leaseExisting(connection, options);
     const { socket } = connection;
-    return { kind: "open", writer: new IngestWriter({ stream, socket, offset, signal, onExists }) };
+    const ingest = { stream, socket, offset, size, maxMessageBytes, signal, onExists };
+    return { kind: "open", writer: new IngestWriter(ingest) };
   } catch (error) {
     stream.cancel(ConnectError.from(error));
     // containerd has put the blob into the lease before it says so (metadata/content.go, Writer)

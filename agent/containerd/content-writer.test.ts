@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
@@ -192,6 +193,53 @@ void describe("writing blobs", () => {
     await writer.close();
     assert.equal((await suite.containerd.content.ingest(blob.ref))?.offset, 4 * MIB);
     await assert.rejects(openedWriter(suite.containerd, blob, { signal: abort.signal }), /canceled: enough/);
+  });
+
+  void test("chunks that come fast share messages, of which one that is not whole at the end is lost", async () => {
+    const { content } = suite.containerd;
+    const blob = randomBlob(21 * MIB + 17);
+    const options = { maxMessageBytes: 8 * MIB };
+    const first = await openedWriter(suite.containerd, blob, options);
+    // the first chunk shows how fast they come: the next message is of 8 MiB
+    for (let at = 0; at < 12 * MIB; at += MIB) await first.write(blob.bytes.subarray(at, at + MIB));
+    assert.equal(first.offset, 12 * MIB);
+    await first.close();
+    assert.equal(first.acknowledged, 9 * MIB);
+    assert.equal((await content.ingest(blob.ref))?.offset, 9 * MIB);
+
+    const second = await openedWriter(suite.containerd, blob, options);
+    assert.equal(second.offset, 9 * MIB);
+    for (let at = 9 * MIB; at < blob.size; at += MIB) await second.write(blob.bytes.subarray(at, at + MIB));
+    assert.equal(await second.commit(blob), "committed");
+    await second.close();
+    assert.equal(digestOf(Buffer.concat(await collect(content.read(blob.digest)))), blob.digest);
+  });
+
+  void test("chunks that come slowly are messages of their own", async () => {
+    const blob = randomBlob(4000);
+    const writer = await openedWriter(suite.containerd, blob, { maxMessageBytes: 8 * MIB });
+    for (let at = 0; at < 3000; at += 1000) {
+      await writer.write(blob.bytes.subarray(at, at + 1000));
+      await setTimeout(600);
+    }
+    await writer.close();
+    assert.equal((await suite.containerd.content.ingest(blob.ref))?.offset, 3000);
+  });
+
+  void test("a commit in the middle of a message is refused, and the ingest can go on", async () => {
+    const blob = randomBlob(3 * MIB);
+    const options = { maxMessageBytes: 8 * MIB };
+    const writer = await openedWriter(suite.containerd, blob, options);
+    for (let at = 0; at < 2 * MIB; at += MIB) await writer.write(blob.bytes.subarray(at, at + MIB));
+    await assert.rejects(
+      writer.commit(blob),
+      /commit at byte 2097152 of a blob that was opened with 3145728/,
+    );
+    await writer.close();
+    const again = await openedWriter(suite.containerd, blob, options);
+    await again.write(blob.bytes.subarray(again.offset));
+    assert.equal(await again.commit(blob), "committed");
+    await again.close();
   });
 
   void test("a lease that is gone is named", async () => {

@@ -11,21 +11,36 @@ import {
 import { canceled, connectionLost, isAlreadyExists } from "./errors.ts";
 import { bytesFieldHead } from "./grpc-frames.ts";
 import type { GrpcStream } from "./grpc-stream.ts";
-import { CLOSE_TIMEOUT_MS, COMMIT_TIMEOUT_MS, STREAM_TIMEOUT_MS, WRITE_MESSAGE_BYTES } from "./limits.ts";
-import type { CommitOptions, ContentWriter } from "./types.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  COMMIT_TIMEOUT_MS,
+  MESSAGE_MS,
+  STREAM_TIMEOUT_MS,
+  WRITE_MESSAGE_BYTES,
+} from "./limits.ts";
+import type { CommitOptions, ContentWriter, OpenWriterOptions } from "./types.ts";
+
+/** What an ingest is written with. */
+export interface IngestWriterOptions extends Pick<OpenWriterOptions, "size" | "maxMessageBytes" | "signal"> {
+  /** has been asked for the ingest's status and has answered `offset` */
+  readonly stream: GrpcStream;
+  readonly socket: string;
+  readonly offset: number;
+  /** is awaited when somebody else has committed the blob meanwhile */
+  readonly onExists: () => Promise<void>;
+}
 
 /** An ingest that is open on a stream. */
 export class IngestWriter implements ContentWriter {
-  readonly #stream: GrpcStream;
-  readonly #socket: string;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onExists: () => Promise<void>;
+  readonly #options: IngestWriterOptions;
   readonly #onAbort: () => void;
   readonly #replies: Promise<void>;
   #offset: number;
   #acknowledged: number;
-  /** messages that the operating system does not have in full */
-  #unsent = 0;
+  /** bytes that the message which has begun still has to get */
+  #messageLeft = 0;
+  #isSending = false;
+  #messageBegan: { readonly atMs: number; readonly offset: number } | undefined;
   #committed = false;
   #isClosed = false;
   #ended = false;
@@ -33,29 +48,17 @@ export class IngestWriter implements ContentWriter {
   #closing: Promise<void> | undefined;
   #change = Promise.withResolvers<void>();
 
-  /**
-   * @param options.stream has been asked for the ingest's status and has answered `offset`
-   * @param options.onExists is awaited when somebody else has committed the blob meanwhile
-   */
-  constructor(options: {
-    readonly stream: GrpcStream;
-    readonly socket: string;
-    readonly offset: number;
-    readonly signal: AbortSignal | undefined;
-    readonly onExists: () => Promise<void>;
-  }) {
-    this.#stream = options.stream;
-    this.#socket = options.socket;
-    this.#signal = options.signal;
-    this.#onExists = options.onExists;
+  constructor(options: IngestWriterOptions) {
+    this.#options = options;
     this.#offset = options.offset;
     this.#acknowledged = options.offset;
+    const { signal } = options;
     // what is under way may still be stored: close, which the owner of the writer calls, waits for that
     this.#onAbort = () => {
-      if (this.#signal !== undefined) this.#fail(canceled(this.#signal));
+      if (signal !== undefined) this.#fail(canceled(signal));
     };
-    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
-    if (this.#signal?.aborted === true) this.#onAbort();
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal?.aborted === true) this.#onAbort();
     this.#replies = this.#readReplies();
   }
 
@@ -69,17 +72,24 @@ export class IngestWriter implements ContentWriter {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#assertUsable();
-    for (let at = 0; at < chunk.length; at += WRITE_MESSAGE_BYTES) {
-      const data = chunk.subarray(at, at + WRITE_MESSAGE_BYTES);
-      this.#sendData(data);
-      this.#offset += data.length;
-      await this.#allSent();
+    for (let at = 0; at < chunk.length;) {
+      if (this.#messageLeft === 0) this.#beginMessage(chunk.length - at);
+      const part = chunk.subarray(at, at + this.#messageLeft);
+      at += part.length;
+      this.#messageLeft -= part.length;
+      this.#offset += part.length;
+      await this.#sendPart(part);
     }
   }
 
-  /** Until the operating system has what was sent, which waits for room in containerd's HTTP/2 window. */
-  async #allSent(): Promise<void> {
-    while (this.#unsent > 0) {
+  /** Until the operating system has it, which waits for room in containerd's HTTP/2 window. */
+  async #sendPart(part: Uint8Array): Promise<void> {
+    this.#isSending = true;
+    void this.#options.stream.sendPart(part).then(() => {
+      this.#isSending = false;
+      this.#changed();
+    });
+    while (this.#isSending) {
       await this.#nextChange(STREAM_TIMEOUT_MS);
       this.#assertUsable();
     }
@@ -88,15 +98,19 @@ export class IngestWriter implements ContentWriter {
 
   async commit({ size, digest, labels = {} }: CommitOptions): Promise<"committed" | "exists"> {
     this.#assertUsable();
+    if (this.#messageLeft > 0) {
+      const message = `commit at byte ${this.#offset} of a blob that was opened with ${this.#options.size} bytes`;
+      throw new ConnectError(message, Code.Internal);
+    }
     const action = WriteAction.COMMIT;
     // with offset 0 containerd would throw away what the ingest holds: the current one, even without data
     this.#send({ action, offset: BigInt(this.#offset), total: BigInt(size), expected: digest, labels });
-    this.#stream.end();
+    this.#options.stream.end();
     while (!this.#ended && this.#failure === undefined) await this.#nextChange(COMMIT_TIMEOUT_MS);
     if (this.#committed) return "committed";
-    if (!isAlreadyExists(this.#failure)) throw this.#failure ?? connectionLost(this.#socket);
+    if (!isAlreadyExists(this.#failure)) throw this.#failure ?? connectionLost(this.#options.socket);
     await this.#replies;
-    await this.#onExists();
+    await this.#options.onExists();
     return "exists";
   }
 
@@ -106,11 +120,11 @@ export class IngestWriter implements ContentWriter {
   }
 
   async #close(): Promise<void> {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     // the end of the stream, not its reset: containerd stores what was sent, and has freed the ref when it answers
-    this.#stream.end();
+    this.#options.stream.end();
     if (!this.#ended) {
-      const timer = setTimeout(() => this.#stream.cancel(this.#closedError()), CLOSE_TIMEOUT_MS);
+      const timer = setTimeout(() => this.#options.stream.cancel(this.#closedError()), CLOSE_TIMEOUT_MS);
       await this.#replies;
       clearTimeout(timer);
     }
@@ -126,9 +140,9 @@ export class IngestWriter implements ContentWriter {
   async #readReplies(): Promise<void> {
     try {
       for (
-        let message = await this.#stream.receive();
+        let message = await this.#options.stream.receive();
         message !== undefined;
-        message = await this.#stream.receive()
+        message = await this.#options.stream.receive()
       ) {
         const reply = fromBinary(WriteContentResponseSchema, message);
         this.#acknowledged = Number(reply.offset);
@@ -154,7 +168,7 @@ export class IngestWriter implements ContentWriter {
 
   /** Until containerd has answered something, the stream has ended or the signal has fired. */
   async #nextChange(timeoutMs: number): Promise<void> {
-    const message = `containerd at ${this.#socket} did not answer for ${timeoutMs} ms at byte ${this.#acknowledged}`;
+    const message = `containerd at ${this.#options.socket} did not answer for ${timeoutMs} ms at byte ${this.#acknowledged}`;
     const timer = setTimeout(() => this.#fail(new ConnectError(message, Code.DeadlineExceeded)), timeoutMs);
     await this.#change.promise;
     clearTimeout(timer);
@@ -163,25 +177,38 @@ export class IngestWriter implements ContentWriter {
   #assertUsable(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#isClosed) throw this.#closedError();
-    if (this.#ended) throw connectionLost(this.#socket);
+    if (this.#ended) throw connectionLost(this.#options.socket);
   }
 
   #send(request: Omit<WriteContentRequest, "$typeName" | "ref" | "data">): void {
-    this.#stream.send(toBinary(WriteContentRequestSchema, create(WriteContentRequestSchema, request)));
+    this.#options.stream.send(
+      toBinary(WriteContentRequestSchema, create(WriteContentRequestSchema, request)),
+    );
   }
 
-  /** The message's fields but the last as protobuf makes them, then the data as they are. */
-  #sendData(data: Uint8Array): void {
+  /** Sends the message's fields but the last as protobuf makes them; its data follow as they come. */
+  #beginMessage(chunkBytes: number): void {
+    this.#messageLeft = this.#nextMessageBytes(chunkBytes);
+    this.#messageBegan = { atMs: performance.now(), offset: this.#offset };
     const request = create(WriteContentRequestSchema, {
       action: WriteAction.WRITE,
       offset: BigInt(this.#offset),
     });
     const head = toBinary(WriteContentRequestSchema, request);
-    this.#unsent++;
-    void this.#stream.sendAndWait(head, bytesFieldHead(DATA_FIELD, data.length), data).then(() => {
-      this.#unsent--;
-      this.#changed();
-    });
+    const dataHead = bytesFieldHead(DATA_FIELD, this.#messageLeft);
+    this.#options.stream.begin(head.length + dataHead.length + this.#messageLeft);
+    void this.#options.stream.sendPart(Buffer.concat([head, dataHead]));
+  }
+
+  /** What is at hand, and what is likely to come within MESSAGE_MS. */
+  #nextMessageBytes(chunkBytes: number): number {
+    const { maxMessageBytes = WRITE_MESSAGE_BYTES } = this.#options;
+    if (this.#options.maxMessageBytes === undefined || this.#messageBegan === undefined)
+      return Math.min(chunkBytes, maxMessageBytes);
+    const { atMs, offset } = this.#messageBegan;
+    const perMs = (this.#offset - offset) / Math.max(performance.now() - atMs, 1);
+    const toCome = Math.min(Math.floor(perMs * MESSAGE_MS), this.#options.size - this.#offset);
+    return Math.min(Math.max(chunkBytes, toCome), maxMessageBytes);
   }
 }
 

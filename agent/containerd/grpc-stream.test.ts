@@ -79,7 +79,8 @@ void describe("a gRPC stream", () => {
         respond(server, ["one", "", "three"], { "grpc-status": "0" });
       });
     });
-    stream.send(Buffer.from("ab"), Buffer.from(""), Buffer.from("c"));
+    stream.begin(3);
+    for (const part of ["ab", "", "c"]) await stream.sendPart(Buffer.from(part));
     stream.send(new Uint8Array(0));
     stream.end();
     stream.end();
@@ -88,6 +89,7 @@ void describe("a gRPC stream", () => {
     const path = "/containerd.services.content.v1.Content/Read";
     assert.deepEqual(seen, [path, "test", "kept", "\0\0\0\0\x03abc\0\0\0\0\0"]);
     stream.send(Buffer.from("too late"));
+    await stream.sendPart(Buffer.from("too late"));
     stream.cancel(new ConnectError("too late", Code.Canceled));
     assert.equal(await stream.receive(), undefined);
   });

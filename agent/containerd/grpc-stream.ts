@@ -32,32 +32,26 @@ export class GrpcStream {
     stream.on("close", () => this.#onClose());
   }
 
-  /** Sends one message made of `parts`, without copying them; what HTTP/2 cannot take yet is held in memory. */
-  send(...parts: readonly Uint8Array[]): void {
-    this.#write(parts, () => undefined);
+  /** Sends one message, without copying it; what HTTP/2 cannot take yet is held in memory. */
+  send(message: Uint8Array): void {
+    this.begin(message.length);
+    void this.sendPart(message);
+  }
+
+  /** Begins a message of `length` bytes, of which the parts follow. A message without all its parts is lost. */
+  begin(length: number): void {
+    void this.sendPart(frameHead(length));
   }
 
   /**
-   * Sends one message and resolves when the operating system has all of it: then the parts may be changed. Resolves too
-   * when the call ends before, with the parts perhaps still on their way.
+   * Sends a part of the message, without copying it, and resolves when the operating system has all of it: then its
+   * bytes may be changed. Resolves too when the call ends before, with the part perhaps still on its way.
    */
-  sendAndWait(...parts: readonly Uint8Array[]): Promise<void> {
-    return new Promise((resolve) => this.#write(parts, () => resolve()));
-  }
-
-  #write(parts: readonly Uint8Array[], onSent: () => void): void {
-    if (this.#closed || this.#stream.writableEnded || this.#stream.destroyed) {
-      onSent();
-      return;
+  sendPart(part: Uint8Array): Promise<void> {
+    if (part.length === 0 || this.#closed || this.#stream.writableEnded || this.#stream.destroyed) {
+      return Promise.resolve();
     }
-    const filled = parts.filter((part) => part.length > 0);
-    const length = filled.reduce((sum, part) => sum + part.length, 0);
-    this.#stream.cork();
-    this.#stream.write(frameHead(length), filled.length === 0 ? onSent : undefined);
-    for (const [at, part] of filled.entries()) {
-      this.#stream.write(part, at === filled.length - 1 ? onSent : undefined);
-    }
-    this.#stream.uncork();
+    return new Promise((resolve) => this.#stream.write(part, () => resolve()));
   }
 
   /** Says that no more messages follow. */

@@ -2,8 +2,10 @@
 
 /** Largest message that containerd accepts or sends (its defaults.DefaultMaxRecvMsgSize). */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** Larger chunks are written in messages of this size. */
+/** Larger chunks are written in messages of this size, where a writer asks for none. */
 export const WRITE_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** How long a message may take to come together where a writer asks for larger ones than its chunks. */
+export const MESSAGE_MS = 500;
 /** Messages received ahead of the reader before the stream is paused; containerd reads in messages of 1 MiB. */
 export const READ_AHEAD_MESSAGES = 4;
 /** HTTP/2 window of one stream. */

@@ -49,6 +49,12 @@ export interface OpenWriterOptions extends LeasedCallOptions {
   readonly digest: string;
   /** Bytes of the whole blob, 0 when not known. */
   readonly size: number;
+  /**
+   * Chunks that come fast go to containerd in messages of up to so many bytes, which cost it less than many small ones;
+   * a message that is not whole at the end is lost, at most what half a second brings. Default: each chunk is a message
+   * of its own. For a blob whose size is known.
+   */
+  readonly maxMessageBytes?: number | undefined;
 }
 
 /** What commit needs. */
@@ -80,8 +86,8 @@ export interface ContentWriter {
    */
   commit(options: CommitOptions): Promise<"committed" | "exists">;
   /**
-   * Gives the ref free and keeps what has been stored under it, chunks under way included, for which it waits 15 s at
-   * most. Never rejects; fine after commit, after a failure, and more than once.
+   * Gives the ref free and keeps what has been stored under it, whole messages under way included, for which it waits
+   * 15 s at most. Never rejects; fine after commit, after a failure, and more than once.
    */
   close(): Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { BufferPool } from "./buffer-pool.ts";
 const HEAD_BYTES = 5;
 /** Largest message taken: the contract says 1 MiB of data at most. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const NO_MESSAGES: readonly ExportBlobResponse[] = [];
 
 /**
  * Decodes the body of an ExportBlob answer in the Connect protocol, chunk by chunk as they come from the socket.
@@ -22,7 +23,7 @@ export class BlobDecoder {
   readonly #buffers: BufferPool;
   readonly #head = new Uint8Array(HEAD_BYTES);
   #headFilled = 0;
-  /** the part of a message that has come so far */
+  /** memory for the whole message, and how much of it has come so far */
   #body: Uint8Array | undefined;
   #bodyFilled = 0;
   #ended = false;
@@ -42,16 +43,23 @@ export class BlobDecoder {
    * legal answer
    */
   decode(chunk: Uint8Array): readonly ExportBlobResponse[] {
+    // of the many chunks of a large message all but the first and the last
+    if (this.#body !== undefined && chunk.byteLength < this.#body.byteLength - this.#bodyFilled) {
+      this.#append(this.#body, chunk);
+      return NO_MESSAGES;
+    }
     const messages: ExportBlobResponse[] = [];
     let rest = chunk;
     while (rest.byteLength > 0) {
       if (this.#ended) throw new ConnectError("data after the end of the stream", Code.Internal);
       rest = this.#readHead(rest);
       if (this.#headFilled < HEAD_BYTES) break;
-      const missing = this.#bodyLength() - this.#bodyFilled;
+      // every byte is overwritten before anyone sees it
+      const body = (this.#body ??= this.#buffers.take(this.#bodyLength()));
+      const missing = body.byteLength - this.#bodyFilled;
       const part = rest.subarray(0, missing);
       rest = rest.subarray(part.byteLength);
-      const body = this.#append(part);
+      this.#append(body, part);
       if (part.byteLength < missing) break;
       const message = this.#finish(body);
       if (message !== undefined) messages.push(message);
@@ -75,13 +83,9 @@ export class BlobDecoder {
     );
   }
 
-  /** Adds to the message and returns what there is of it. */
-  #append(part: Uint8Array): Uint8Array {
-    // Every byte is overwritten before anyone sees it.
-    this.#body ??= this.#buffers.take(this.#bodyLength());
-    this.#body.set(part, this.#bodyFilled);
+  #append(body: Uint8Array, part: Uint8Array): void {
+    body.set(part, this.#bodyFilled);
     this.#bodyFilled += part.byteLength;
-    return this.#body;
   }
 
   #finish(body: Uint8Array): ExportBlobResponse | undefined {

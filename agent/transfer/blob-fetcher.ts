@@ -3,7 +3,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../../lib/clock.ts";
 import { isLocked, isUnavailable, isWrongContent } from "../containerd/errors.ts";
 import type { Containerd, ContentWriter } from "../containerd/types.ts";
-import { BLOB_MAX_ATTEMPTS, INGEST_LOCK_PAUSE_MS, INGEST_LOCK_WAIT_MS } from "../limits.ts";
+import {
+  BLOB_MAX_ATTEMPTS,
+  BLOB_MESSAGE_BYTES,
+  INGEST_LOCK_PAUSE_MS,
+  INGEST_LOCK_WAIT_MS,
+} from "../limits.ts";
 import { PartialBlobError, type BlobFiller, type Filled } from "./blob-filler.ts";
 import type { FetchContext, WantedBlob } from "./fetch-context.ts";
 import { ImportError } from "./import-error.ts";
@@ -101,16 +106,18 @@ export class BlobFetcher {
       }
       await this.#fillAndCommit(writer, blob, context, mixSources);
     } catch (error) {
+      await writer.close();
       if (error instanceof WrongContentError || error instanceof PartialBlobError) {
         // else the wrong bytes would be resumed for ever
-        await writer.close();
         await content.abort(ingestRef(blob.digest), { signal: context.signal });
         context.onDiscarded?.();
+      } else {
+        // what was handed over beyond that is lost
+        context.onOffset?.(writer.acknowledged, "");
       }
       throw error;
-    } finally {
-      await writer.close();
     }
+    await writer.close();
   }
 
   async #fillAndCommit(
@@ -147,7 +154,8 @@ export class BlobFetcher {
     const lockedUntil = clock.monotonic() + INGEST_LOCK_WAIT_MS;
     for (;;) {
       try {
-        const options = { ref: ingestRef(digest), digest, size, lease, signal };
+        const maxMessageBytes = blob.size === undefined ? undefined : BLOB_MESSAGE_BYTES;
+        const options = { ref: ingestRef(digest), digest, size, maxMessageBytes, lease, signal };
         const opened = await containerd.content.openWriter(options);
         return opened.kind === "open" ? opened.writer : undefined;
       } catch (error) {

@@ -67,7 +67,9 @@ export class BlobReceiver implements ExchangeListener {
       this.#waitingBytes += message.data.byteLength;
     }
     if (this.#waitingBytes >= READ_AHEAD_BYTES) this.#options.connection.pause();
-    this.#heardSomething();
+    // a part of a message is no silence, and nobody need wake up for it
+    this.#heard++;
+    if (this.#waiting.length > 0) this.#wake();
   }
 
   onEnd(isReusable: boolean): void {
@@ -126,7 +128,7 @@ export class BlobReceiver implements ExchangeListener {
     }
   }
 
-  /** Waits; false when nothing has happened for so long. */
+  /** Waits for a message, the end or the time, after which it is false when nothing at all has come meanwhile. */
   async #somethingNew(timeoutMs: number): Promise<boolean> {
     const before = this.#heard;
     let timer: NodeJS.Timeout | undefined;

@@ -48,14 +48,17 @@ export class ResponseDecoder {
   }
 
   #readBody(bytes: Uint8Array): Uint8Array {
-    const part = bytes.subarray(0, this.#bytesLeft);
-    this.#bytesLeft -= part.length;
-    this.#listener.onBody(part);
-    if (this.#bytesLeft === 0) {
-      if (this.#isChunked) this.#state = "after-chunk";
-      else this.#end();
+    if (bytes.length < this.#bytesLeft) {
+      this.#bytesLeft -= bytes.length;
+      this.#listener.onBody(bytes);
+      return NOTHING;
     }
-    return bytes.subarray(part.length);
+    const last = bytes.subarray(0, this.#bytesLeft);
+    this.#bytesLeft = 0;
+    this.#listener.onBody(last);
+    if (this.#isChunked) this.#state = "after-chunk";
+    else this.#end();
+    return bytes.subarray(last.length);
   }
 
   #readLine(bytes: Uint8Array): Uint8Array {
