@@ -1,6 +1,9 @@
+import { once } from "node:events";
 import { mkdir, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import type { Built } from "../harness/image-builder.ts";
@@ -37,8 +40,8 @@ export interface ClusterRegistry {
   push(name: string, image: Built): Promise<void>;
   /** Ends it and deletes all that it holds. */
   wipe(): Promise<void>;
-  /** Ends it and has calls hang, until the next start() or stop(). */
-  hang(kind: RegistryHang): Promise<void>;
+  /** Ends it and has calls of these nodes hang, each in its way, until the next start() or stop(). */
+  hang(kinds: Readonly<Record<string, RegistryHang>>): Promise<void>;
 }
 
 const PROCESS = "registry";
@@ -46,6 +49,8 @@ const PORT = 5000;
 const DNS_PORT = 53;
 /** a hardware address that nobody has */
 const NOBODY = "02:00:00:00:00:01";
+/** for so long containerd goes by what it has read of hosts and resolv.conf (Go's net package), and then some */
+const RESOLVER_MS = 6000;
 /** bcrypt of a password that no test uses */
 const HTPASSWD = "somebody:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n";
 
@@ -59,8 +64,10 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
 
   async function stop(): Promise<void> {
     await stopRecorded(layout, PROCESS);
-    await loseWay(false);
-    for (const node of nodes) await setName(node, { scheme: "http", isKnown: true });
+    for (const node of nodes) {
+      await loseWay(node, false);
+      await setName(node, { scheme: "http", isKnown: true });
+    }
   }
 
   async function start({ auth = false }: { readonly auth?: boolean } = {}): Promise<void> {
@@ -98,14 +105,11 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
     }
   }
 
-  /** Sends what nodes send to the registry to a machine that is not there. */
-  async function loseWay(isLost: boolean): Promise<void> {
-    for (const node of nodes) {
-      const neighbour = ["-n", node.machine.netns, "neigh", "replace", ADDRESSES.registry, "dev", "eth0"];
-      // an entry that has failed is looked up again
-      const state = isLost ? ["lladdr", NOBODY, "nud", "permanent"] : ["nud", "failed"];
-      await run("ip", [...neighbour, ...state]);
-    }
+  /** Sends what the node sends to the registry to a machine that is not there. */
+  async function loseWay({ machine: { netns } }: WorkerNode, isLost: boolean): Promise<void> {
+    const neighbour = ["-n", netns, "neigh", "replace", ADDRESSES.registry, "dev", "eth0"];
+    // an entry that has failed is looked up again
+    await run("ip", [...neighbour, ...(isLost ? ["lladdr", NOBODY, "nud", "permanent"] : ["nud", "failed"])]);
   }
 
   async function setName(
@@ -126,18 +130,30 @@ export function clusterRegistry(layout: ClusterLayout, nodes: readonly WorkerNod
       await stop();
       await rm(storage, { recursive: true, force: true });
     },
-    async hang(kind) {
+    async hang(kinds) {
       await stop();
-      if (kind === "syn") {
-        await loseWay(true);
-        return;
-      }
       const script = fileURLToPath(new URL("silent-server.ts", import.meta.url));
       const args = [script, ADDRESSES.registry, String(PORT), String(DNS_PORT)];
       startRecorded({ layout, name: PROCESS, command: [enter, ...prefix, process.execPath, ...args] });
+      await waitFor("the silent server", () => canConnect(PORT, ADDRESSES.registry), { timeoutMs: 60_000 });
       for (const node of nodes) {
-        await setName(node, { scheme: kind === "tls" ? "https" : "http", isKnown: kind !== "dns" });
+        const kind = kinds[node.name];
+        if (kind === "syn") await loseWay(node, true);
+        else await setName(node, { scheme: kind === "tls" ? "https" : "http", isKnown: kind !== "dns" });
       }
+      if (Object.values(kinds).includes("dns")) await setTimeout(RESOLVER_MS);
     },
   };
+}
+
+async function canConnect(port: number, host: string): Promise<boolean> {
+  const socket = connect(port, host);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
