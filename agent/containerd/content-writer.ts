@@ -196,8 +196,8 @@ export class IngestWriter implements ContentWriter {
     });
     const head = toBinary(WriteContentRequestSchema, request);
     const dataHead = bytesFieldHead(DATA_FIELD, this.#messageLeft);
-    this.#options.stream.begin(head.length + dataHead.length + this.#messageLeft);
-    void this.#options.stream.sendPart(Buffer.concat([head, dataHead]));
+    const start = Buffer.concat([head, dataHead]);
+    this.#options.stream.begin(start.length + this.#messageLeft, start);
   }
 
   /** What is at hand, and what is likely to come within MESSAGE_MS. */

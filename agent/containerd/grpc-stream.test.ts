@@ -79,15 +79,15 @@ void describe("a gRPC stream", () => {
         respond(server, ["one", "", "three"], { "grpc-status": "0" });
       });
     });
-    stream.begin(3);
-    for (const part of ["ab", "", "c"]) await stream.sendPart(Buffer.from(part));
+    stream.begin(4, Buffer.from("a"));
+    for (const part of ["b", "", "cd"]) await stream.sendPart(Buffer.from(part));
     stream.send(new Uint8Array(0));
     stream.end();
     stream.end();
     assert.deepEqual(await received(stream), ["one", "", "three"]);
     assert.equal(await stream.receive(), undefined);
     const path = "/containerd.services.content.v1.Content/Read";
-    assert.deepEqual(seen, [path, "test", "kept", "\0\0\0\0\x03abc\0\0\0\0\0"]);
+    assert.deepEqual(seen, [path, "test", "kept", "\0\0\0\0\x04abcd\0\0\0\0\0"]);
     stream.send(Buffer.from("too late"));
     await stream.sendPart(Buffer.from("too late"));
     stream.cancel(new ConnectError("too late", Code.Canceled));

@@ -9,12 +9,16 @@ import { connectionLost, toContainerdError } from "./errors.ts";
 import { FrameReader, frameHead } from "./grpc-frames.ts";
 import { MAX_MESSAGE_BYTES, READ_AHEAD_MESSAGES } from "./limits.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** One call that streams, already opened. Cancel it, or read it to its end. */
 export class GrpcStream {
   readonly #stream: ClientHttp2Stream;
   readonly #socket: string;
   readonly #frames = new FrameReader(MAX_MESSAGE_BYTES);
   readonly #messages: Uint8Array[] = [];
+  /** of a message that has begun: what goes before its first part */
+  #begun: Uint8Array = NOTHING;
   #status: ConnectError | "ok" | undefined;
   #cause: unknown;
   #closed = false;
@@ -38,9 +42,12 @@ export class GrpcStream {
     void this.sendPart(message);
   }
 
-  /** Begins a message of `length` bytes, of which the parts follow. A message without all its parts is lost. */
-  begin(length: number): void {
-    void this.sendPart(frameHead(length));
+  /**
+   * Begins a message of `length` bytes with `start`. Its other parts must follow: a message without all of them is lost,
+   * and what goes before its first part leaves together with that.
+   */
+  begin(length: number, start: Uint8Array = NOTHING): void {
+    this.#begun = Buffer.concat([frameHead(length), start]);
   }
 
   /**
@@ -48,10 +55,13 @@ export class GrpcStream {
    * bytes may be changed. Resolves too when the call ends before, with the part perhaps still on its way.
    */
   sendPart(part: Uint8Array): Promise<void> {
-    if (part.length === 0 || this.#closed || this.#stream.writableEnded || this.#stream.destroyed) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#stream.write(part, () => resolve()));
+    const parts = [this.#begun, part].filter(({ length }) => length > 0);
+    this.#begun = NOTHING;
+    if (this.#closed || this.#stream.writableEnded || this.#stream.destroyed) return Promise.resolve();
+    this.#stream.cork();
+    const sent = parts.map((one) => new Promise<void>((resolve) => this.#stream.write(one, () => resolve())));
+    this.#stream.uncork();
+    return sent.at(-1) ?? Promise.resolve();
   }
 
   /** Says that no more messages follow. */
