@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import { imageStatus, pullImage } from "../harness/cri.ts";
+import { localFlags } from "../harness/ctr.ts";
 import { run } from "../harness/run.ts";
 import { waitFor } from "../harness/wait.ts";
 import type { BenchNodes, ReadyCase } from "./nodes.ts";
@@ -44,8 +45,9 @@ const MOVES: Readonly<Record<Method, (nodes: BenchNodes, ready: ReadyCase) => Pr
   async ctr({ a, b }, { reference }) {
     const tool = ({ containerd }: typeof a): string =>
       `${containerd.ctr} --address ${containerd.socket} --namespace k8s.io images`;
-    const unpack = `--snapshotter ${b.containerd.snapshotter}`;
-    const line = `${tool(a)} export - ${reference} | ${tool(b)} import ${unpack} -`;
+    const flags = (node: typeof a): string => localFlags(node.containerd).join(" ");
+    const unpack = `${flags(b)} --snapshotter ${b.containerd.snapshotter}`;
+    const line = `${tool(a)} export ${flags(a)} - ${reference} | ${tool(b)} import ${unpack} -`;
     await run("bash", ["-o", "pipefail", "-c", line], { timeoutMs: 600_000 });
   },
 };

@@ -71,6 +71,14 @@ export interface Ctr {
 
 const runTimeoutMs = 300_000;
 
+/**
+ * Flags with which ctr of containerd 2, too, reads and writes archives itself: the transfer service has rules of its own
+ * for platforms that are absent.
+ */
+export function localFlags({ version }: ContainerdNode): readonly string[] {
+  return version.startsWith("1.") ? [] : ["--local"];
+}
+
 /** ctr for a node; namespace default "k8s.io". */
 export function ctr(node: ContainerdNode, namespace = "k8s.io"): Ctr {
   async function exec(args: readonly string[], options: RunOptions = {}): Promise<string> {

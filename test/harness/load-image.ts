@@ -1,6 +1,6 @@
 import type { ContainerdNode } from "./containerd-node.ts";
 import { imageStatus } from "./cri.ts";
-import { ctr } from "./ctr.ts";
+import { ctr, localFlags } from "./ctr.ts";
 import type { Built } from "./image-builder.ts";
 import { ociArchive } from "./oci-archive.ts";
 import { waitFor } from "./wait.ts";
@@ -30,10 +30,8 @@ export async function loadImage(node: ContainerdNode, image: Built, options: Loa
   const names = cri ? criNames(options.names, image.descriptor.digest) : options.names;
   const tool = ctr(node, namespace);
   const archive = ociArchive({ root: image.descriptor, names, blobs: image.blobs.values() });
-  // 2.x imports through the transfer service unless told otherwise, with rules of its own for absent platforms
-  const local = node.version.startsWith("1.") ? [] : ["--local"];
   const unpacking = unpack ? ["--snapshotter", node.snapshotter] : ["--no-unpack"];
-  await tool.importImage(archive, [...local, ...unpacking]);
+  await tool.importImage(archive, [...localFlags(node), ...unpacking]);
   if (cri) {
     for (const name of names) {
       // CRI hears of a new record and marks it as its own
