@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -195,6 +196,25 @@ describe("the receiver of a blob", () => {
     const silent = await rejection(() => receiver.messages(5).next());
     assert.equal(silent.code, Code.DeadlineExceeded);
     assert.match(silent.rawMessage, /^nothing received for/);
+  });
+
+  it("takes no message that comes in pieces for silence, which counts from the last piece", async () => {
+    const { receiver } = receive();
+    receiver.onHead(HEAD);
+    const messages = receiver.messages(400);
+    const first = messages.next();
+    const bytes = message({ size: 9n });
+    for (const byte of bytes) {
+      await setTimeout(150);
+      receiver.onBody(Uint8Array.of(byte));
+    }
+    assert.deepEqual((await first).value, { size: 9 });
+    const asked = performance.now();
+    const second = rejection(() => messages.next());
+    await setTimeout(200);
+    receiver.onBody(bytes.subarray(0, 1));
+    assert.match((await second).rawMessage, /^nothing received for 0.4 s$/);
+    assert.ok(performance.now() - asked >= 590, "the piece did not count");
   });
 
   it("has no answer from a connection that broke before", async () => {

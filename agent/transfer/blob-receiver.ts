@@ -29,7 +29,8 @@ export class BlobReceiver implements ExchangeListener {
   readonly #waiting: ExportBlobResponse[] = [];
   #waitingBytes = 0;
   #failure: { readonly error: unknown } | undefined;
-  #heard = 0;
+  /** when something came last, by performance.now(); 0 when nothing has */
+  #heardMs = 0;
   #hasHead = false;
   #hasEnded = false;
   #isReusable = false;
@@ -68,7 +69,7 @@ export class BlobReceiver implements ExchangeListener {
     }
     if (this.#waitingBytes >= READ_AHEAD_BYTES) this.#options.connection.pause();
     // a part of a message is no silence, and nobody need wake up for it
-    this.#heard++;
+    this.#heardMs = performance.now();
     if (this.#waiting.length > 0) this.#wake();
   }
 
@@ -85,7 +86,7 @@ export class BlobReceiver implements ExchangeListener {
 
   /** Waits for the head of the answer; false when the connection breaks before, or it takes longer than that. */
   async hasAnswer(timeoutMs: number): Promise<boolean> {
-    if (this.#heard === 0) await this.#somethingNew(timeoutMs);
+    if (this.#heardMs === 0) await this.#change(timeoutMs);
     return this.#hasHead;
   }
 
@@ -114,6 +115,7 @@ export class BlobReceiver implements ExchangeListener {
 
   /** Undefined at the proper end of the stream. */
   async #next(idleTimeoutMs: number): Promise<ExportBlobResponse | undefined> {
+    const askedMs = performance.now();
     for (;;) {
       const message = this.#waiting.shift();
       if (message !== undefined) return message;
@@ -122,26 +124,28 @@ export class BlobReceiver implements ExchangeListener {
         if (this.#decoder.ended) return undefined;
         throw new ConnectError("the stream broke off", Code.Unavailable);
       }
-      if (await this.#somethingNew(idleTimeoutMs)) continue;
+      const leftMs = Math.max(askedMs, this.#heardMs) + idleTimeoutMs - performance.now();
+      if (leftMs > 0) {
+        await this.#change(leftMs);
+        continue;
+      }
       const what = this.#hasHead ? "nothing received" : `${this.#options.endpoint} has not answered`;
       throw new ConnectError(`${what} for ${idleTimeoutMs / 1000} s`, Code.DeadlineExceeded);
     }
   }
 
-  /** Waits for a message, the end or the time, after which it is false when nothing at all has come meanwhile. */
-  async #somethingNew(timeoutMs: number): Promise<boolean> {
-    const before = this.#heard;
+  /** Waits for the head, a message, or the end, at most so long. */
+  async #change(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       timer = setTimeout(resolve, timeoutMs);
     });
     clearTimeout(timer);
-    return this.#heard !== before;
   }
 
   #heardSomething(): void {
-    this.#heard++;
+    this.#heardMs = performance.now();
     this.#wake();
   }
 }
