@@ -6,6 +6,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import {
   isAlreadyExists,
   isLocked,
+  isMessageTooLarge,
   isNoSpace,
   isNotFound,
   isUnavailable,
@@ -16,7 +17,15 @@ import {
 } from "./errors.ts";
 
 const socket = "/run/containerd/containerd.sock";
-const tests = { isAlreadyExists, isLocked, isNoSpace, isNotFound, isUnavailable, isWrongContent };
+const tests = {
+  isAlreadyExists,
+  isLocked,
+  isMessageTooLarge,
+  isNoSpace,
+  isNotFound,
+  isUnavailable,
+  isWrongContent,
+};
 
 function nodeError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
@@ -82,6 +91,12 @@ const cases: readonly (readonly [string, unknown, Code, keyof typeof tests | und
     new ConnectError("write /x: disk quota exceeded", Code.Unknown),
     Code.ResourceExhausted,
     "isNoSpace",
+  ],
+  [
+    "too large",
+    new ConnectError("grpc: received message larger than max (8388626 vs. 2097152)", Code.ResourceExhausted),
+    Code.ResourceExhausted,
+    "isMessageTooLarge",
   ],
   [
     "wrong digest",

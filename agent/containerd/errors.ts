@@ -34,6 +34,11 @@ export function isWrongContent(error: unknown): boolean {
   return hasCode(error, Code.FailedPrecondition) && WRONG_CONTENT.test(messageOf(error));
 }
 
+/** A message was larger than containerd's configuration allows (grpc.max_recv_message_size). */
+export function isMessageTooLarge(error: unknown): boolean {
+  return hasCode(error, Code.ResourceExhausted) && TOO_LARGE.test(messageOf(error));
+}
+
 /** What a call answers, undefined when containerd does not find what it is about. */
 export async function undefinedIfNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
@@ -97,6 +102,7 @@ export function connectionLost(socket: string, cause?: unknown): ConnectError {
 
 const LOCKED = /\blocked for \S+ \(since /;
 const NO_SPACE = /no space left on device|disk quota exceeded/;
+const TOO_LARGE = /received message larger than max/;
 const WRONG_CONTENT = /unexpected commit (digest|size)|failed size validation|unexpected digest/;
 /** CRI before it has read its state (cri/server/service.go, "server is not initialized yet"). */
 const NOT_READY = /server is not initialized yet/;

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import type { Clock } from "../../lib/clock.ts";
-import { isLocked, isUnavailable, isWrongContent } from "../containerd/errors.ts";
+import { isLocked, isMessageTooLarge, isUnavailable, isWrongContent } from "../containerd/errors.ts";
 import type { Containerd, ContentWriter } from "../containerd/types.ts";
 import {
   BLOB_MAX_ATTEMPTS,
@@ -50,6 +50,8 @@ export function ingestRef(digest: string): string {
  */
 export class BlobFetcher {
   readonly #options: BlobFetcherOptions;
+  /** of one message to containerd, until it turns out that its configuration allows less */
+  #maxMessageBytes: number | undefined = BLOB_MESSAGE_BYTES;
 
   constructor(options: BlobFetcherOptions) {
     this.#options = options;
@@ -72,11 +74,16 @@ export class BlobFetcher {
     let mixSources = true;
     let attempt = 1;
     for (;;) {
+      const maxMessageBytes = blob.size === undefined ? undefined : this.#maxMessageBytes;
       try {
-        await this.#attempt(blob, context, mixSources);
+        await this.#attempt(blob, context, { mixSources, maxMessageBytes });
         return;
       } catch (error) {
         context.signal.throwIfAborted();
+        if (maxMessageBytes !== undefined && isMessageTooLarge(error)) {
+          this.#maxMessageBytes = undefined;
+          continue;
+        }
         const isWrong = error instanceof WrongContentError;
         if (!isWrong && !(error instanceof PartialBlobError)) throw error;
         mixSources = isWrong && error.liar !== undefined;
@@ -92,9 +99,16 @@ export class BlobFetcher {
     }
   }
 
-  async #attempt(blob: WantedBlob, context: FetchContext, mixSources: boolean): Promise<void> {
+  async #attempt(
+    blob: WantedBlob,
+    context: FetchContext,
+    {
+      mixSources,
+      maxMessageBytes,
+    }: { readonly mixSources: boolean; readonly maxMessageBytes: number | undefined },
+  ): Promise<void> {
     const { content } = this.#options.containerd;
-    const writer = await this.#openWriter(blob, context);
+    const writer = await this.#openWriter(blob, context, maxMessageBytes);
     if (writer === undefined) {
       if (await this.#isReadable(blob.digest, context.signal)) return;
       await content.delete(blob.digest, { signal: context.signal });
@@ -147,14 +161,17 @@ export class BlobFetcher {
   }
 
   /** Waits for whoever else writes the ingest, an agent that was killed a moment ago. Undefined: the blob is there. */
-  async #openWriter(blob: WantedBlob, context: FetchContext): Promise<ContentWriter | undefined> {
+  async #openWriter(
+    blob: WantedBlob,
+    context: FetchContext,
+    maxMessageBytes: number | undefined,
+  ): Promise<ContentWriter | undefined> {
     const { containerd, clock } = this.#options;
     const { digest, size = 0 } = blob;
     const { lease, signal } = context;
     const lockedUntil = clock.monotonic() + INGEST_LOCK_WAIT_MS;
     for (;;) {
       try {
-        const maxMessageBytes = blob.size === undefined ? undefined : BLOB_MESSAGE_BYTES;
         const options = { ref: ingestRef(digest), digest, size, maxMessageBytes, lease, signal };
         const opened = await containerd.content.openWriter(options);
         return opened.kind === "open" ? opened.writer : undefined;

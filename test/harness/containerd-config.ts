@@ -13,6 +13,8 @@ export interface ContainerdSettings {
   readonly snapshotter: string;
   readonly discardUnpackedLayers: boolean;
   readonly contentSharingPolicy: "shared" | "isolated";
+  /** largest message that its API takes, in bytes; default containerd's own */
+  readonly maxMessageBytes?: number | undefined;
   /** image of pod sandboxes */
   readonly sandboxImage: string;
   /** "linux/amd64" */
@@ -38,7 +40,10 @@ export function containerdConfig(settings: ContainerdSettings): string {
     ),
   };
   return toml(head, {
-    grpc: { address: settings.socket },
+    grpc: {
+      address: settings.socket,
+      ...(settings.maxMessageBytes !== undefined && { max_recv_message_size: settings.maxMessageBytes }),
+    },
     ttrpc: { address: `${settings.socket}.ttrpc` },
     debug: { level: "info" },
     [plugin("metadata.v1.bolt")]: { content_sharing_policy: settings.contentSharingPolicy },

@@ -34,6 +34,8 @@ export interface ContainerdOptions {
   readonly snapshotter?: "overlayfs" | "native";
   /** may namespaces share blobs without sending them; default "shared" */
   readonly contentSharingPolicy?: "shared" | "isolated";
+  /** largest message that its API takes, in bytes; default containerd's own */
+  readonly maxMessageBytes?: number;
   /** put containerd's root on a tmpfs of this many bytes, for a disk that is full */
   readonly tmpfsSize?: number;
   /** added to the daemon's environment */
@@ -99,6 +101,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
       snapshotter,
       discardUnpackedLayers: options.discardUnpackedLayers ?? false,
       contentSharingPolicy: options.contentSharingPolicy ?? "shared",
+      maxMessageBytes: options.maxMessageBytes,
       sandboxImage,
       platform: `${os}/${architecture}`,
     }),
