@@ -102,7 +102,7 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ["-registry.com/app", /is not a registry host/],
   ["registry:port/app", /is not a registry host/],
   ["[fe80::1%eth0]:5000/app", /is not a registry host/],
-  ["https://registry.example.com/app", /is not a re/],
+  ["https://images.test/app", /is not a re/],
   ["user@registry.example.com/app", /is not a digest/],
   ["näme", /is not a repository name/],
   ["../../etc/passwd", /is not a re/],

@@ -114,7 +114,7 @@ const HOSTILE = [
   "{{.Values.image}}",
   "$(reboot)",
   " ",
-  "http://registry.test/web:v1",
+  "http://images.test/web:v1",
   "\ud800 half a pair",
   "__proto__",
 ];

@@ -84,7 +84,7 @@ export async function startRegistry(options: {
       response.writeHead(401, { "WWW-Authenticate": 'Basic realm="registry"' }).end();
       return;
     }
-    const { pathname } = new URL(request.url ?? "", "http://registry");
+    const { pathname } = new URL(request.url ?? "", "http://localhost");
     if (pathname === "/v2/") {
       response.writeHead(200).end();
       return;

@@ -57,7 +57,7 @@ retry: {schedule: ["0s", 1m], maxAge: 2h}
 rateLimit: 30/m
 group: {interval: 90s, events: ["*"], samples: 3}
 tls: {ca: ca.pem, cert: tls.crt, key: tls.key}
-proxy: http://proxy.example:3128
+proxy: http://egress.test:3128
 allowAddresses: [127.0.0.1/32, "::1"]
 `);
   assert.deepEqual(subscription, {
@@ -79,7 +79,7 @@ allowAddresses: [127.0.0.1/32, "::1"]
     rateLimit: { perSecond: 0.5, burst: 1 },
     group: { intervalMs: 90_000, events: ["*"], samples: 3 },
     tls: { ca: "/etc/tote/ca.pem", cert: "/etc/tote/tls.crt", key: "/etc/tote/tls.key" },
-    proxy: "http://proxy.example:3128",
+    proxy: "http://egress.test:3128",
     proxyFile: undefined,
     allowAddresses: ["127.0.0.1/32", "::1"],
   });
@@ -209,7 +209,7 @@ test("a secret in the wrong place is refused and not repeated", () => {
     "{name: a, type: slack, channel: C1, tokenFile: xoxb-CANARY}",
     "{name: a, type: slack, channel: xoxb-CANARY, tokenFile: t}",
     "{name: a, type: slack, channel: C1, tokenFile: t, apiUrl: 'https://hooks.slack.com/services/T0/B0/CANARY'}",
-    `{${base}, url: 'https://x.example', proxy: 'http://me:CANARY@proxy.example'}`,
+    `{${base}, url: 'https://x.example', proxy: 'http://me:CANARY@egress.test'}`,
   ];
   for (const text of cases) {
     const problems = problemsOf(`subscriptions: [${text}]`);

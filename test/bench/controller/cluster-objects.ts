@@ -20,7 +20,7 @@ import {
 const TIME = "2026-01-01T00:00:00Z";
 /** What a kubelet says when nobody answers at the registry. */
 const PULL_ERROR =
-  'failed to pull and unpack image: failed to resolve reference: failed to do request: Head "https://registry.example.com/v2/": dial tcp 192.0.2.1:443: connect: connection refused';
+  'failed to pull and unpack image: failed to resolve reference: failed to do request: Head "https://images.test/v2/": dial tcp 192.0.2.1:443: connect: connection refused';
 
 /** As the API server keeps it of every object: for us nothing but weight. */
 const MANAGED_FIELDS: readonly object[] = [

@@ -157,7 +157,7 @@ function nodeImages(
 
 /** The text of containerd 1.6 for a registry that is down. */
 function unreachable(image: string): string {
-  return `rpc error: code = Unknown desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": failed to do request: Head "https://registry.test:5000/v2/": dial tcp 10.0.0.1:5000: connect: connection refused`;
+  return `rpc error: code = Unknown desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": failed to do request: Head "https://images.test/v2/": dial tcp 192.0.2.1:443: connect: connection refused`;
 }
 
 /** The text of containerd 1.6 for an image whose layer is gone. */
