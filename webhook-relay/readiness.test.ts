@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 
 import { testEvent } from "./event/testing.ts";
 import { HOUSEKEEPING_INTERVAL_MS, STORE_PROBE_MS } from "./limits.ts";
@@ -8,6 +8,18 @@ import { createMovingClock } from "../test/harness/moving-clock.ts";
 import { waitFor } from "../test/harness/wait.ts";
 
 const NOBODY = "subscriptions: []";
+
+/** A relay on a disk that fails when told to, with the message and code that SQLite has for it. */
+async function startOnDisk(t: TestContext, message: string, errcode: number) {
+  const disk = { fails: false };
+  const clock = createMovingClock();
+  const hooks = {
+    beforeCommit() {
+      if (disk.fails) throw Object.assign(new Error(message), { errcode });
+    },
+  };
+  return { rig: await startRig(t, { config: NOBODY, clock, hooks }), clock, disk };
+}
 
 test("readiness follows the relay, and its store when that is closed events are refused for a moment", async (t) => {
   const rig = await startRig(t, { config: NOBODY });
@@ -21,23 +33,12 @@ test("readiness follows the relay, and its store when that is closed events are 
 });
 
 test("on a read-only disk events are refused, nothing is ready, and it ends by itself", async (t) => {
-  let isReadOnly = false;
-  const clock = createMovingClock();
-  const rig = await startRig(t, {
-    config: NOBODY,
-    clock,
-    hooks: {
-      beforeCommit() {
-        if (isReadOnly)
-          throw Object.assign(new Error("attempt to write a readonly database"), { errcode: 8 });
-      },
-    },
-  });
+  const { rig, clock, disk } = await startOnDisk(t, "attempt to write a readonly database", 8);
   const readiness = async (): Promise<string> => await (await rig.relay.app.request("/readyz")).text();
   const why = "the store cannot be written: attempt to write a readonly database";
   assert.equal(await readiness(), "ok\n");
   assert.match(await rig.registry.metrics(), /^tote_relay_store_writable 1$/m);
-  isReadOnly = true;
+  disk.fails = true;
   const refused = await rig.post(testEvent());
   assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "10"]);
   assert.deepEqual(await refused.json(), {
@@ -48,7 +49,7 @@ test("on a read-only disk events are refused, nothing is ready, and it ends by i
   assert.match(await rig.registry.metrics(), /^tote_relay_store_writable 0$/m);
   const reads = await rig.get("/v1/events");
   assert.deepEqual([reads.status, (await reads.json()).events], [200, []]);
-  isReadOnly = false;
+  disk.fails = false;
   // nobody posts to what is not ready: it must find out alone
   clock.skip(HOUSEKEEPING_INTERVAL_MS);
   await waitFor("it to be ready", async () => (await readiness()) === "ok\n");
@@ -57,21 +58,11 @@ test("on a read-only disk events are refused, nothing is ready, and it ends by i
 });
 
 test("a disk that fails is noticed without events", async (t) => {
-  let isBroken = false;
-  const clock = createMovingClock();
-  const rig = await startRig(t, {
-    config: NOBODY,
-    clock,
-    hooks: {
-      beforeCommit() {
-        if (isBroken) throw Object.assign(new Error("disk I/O error"), { errcode: 10 });
-      },
-    },
-  });
-  isBroken = true;
+  const { rig, clock, disk } = await startOnDisk(t, "disk I/O error", 10);
+  disk.fails = true;
   clock.skip(HOUSEKEEPING_INTERVAL_MS);
   await waitFor("it to be noticed", () => !rig.relay.readiness().ready);
-  isBroken = false;
+  disk.fails = false;
   clock.skip(STORE_PROBE_MS);
   await waitFor("it to be ready", () => rig.relay.readiness().ready);
 });

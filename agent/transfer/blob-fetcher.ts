@@ -24,6 +24,14 @@ export interface BlobFetcherOptions {
   readonly clock: Clock;
 }
 
+/** How a blob is tried. */
+interface Attempt {
+  /** one source may go on where another ended */
+  readonly mixSources: boolean;
+  /** see OpenWriterOptions */
+  readonly maxMessageBytes: number | undefined;
+}
+
 /** The bytes stored have another digest than they should, or cannot be read. */
 class WrongContentError extends Error {
   override readonly name = "WrongContentError";
@@ -102,10 +110,7 @@ export class BlobFetcher {
   async #attempt(
     blob: WantedBlob,
     context: FetchContext,
-    {
-      mixSources,
-      maxMessageBytes,
-    }: { readonly mixSources: boolean; readonly maxMessageBytes: number | undefined },
+    { mixSources, maxMessageBytes }: Attempt,
   ): Promise<void> {
     const { content } = this.#options.containerd;
     const writer = await this.#openWriter(blob, context, maxMessageBytes);

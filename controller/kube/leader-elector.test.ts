@@ -77,17 +77,8 @@ test("a leader that is stopped gives the lease back once its work has ended, and
 });
 
 test("while work winds up after a shutdown the lease is still renewed", async (t) => {
-  const { server, cleanup, clock, spec, until } = await startElectors(t);
-  const { api } = await kubeClient({ server, cleanup, clock });
-  const options = {
-    api,
-    namespace: "tote",
-    name: "tote-controller",
-    identity: "one",
-    clock,
-    random: () => 0,
-  };
-  const elector = new LeaderElector({ ...options, logger: silentLogger });
+  const { elector: makeElector, spec, until } = await startElectors(t);
+  const elector = await makeElector("one");
   const stop = new AbortController();
   const work = Promise.withResolvers<void>();
   const running = elector.run(() => work.promise, stop.signal);

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { silentLogger } from "../../lib/log.ts";
 import { asJson } from "../../test/harness/apiserver/json.ts";
-import { kubeClient } from "../../test/harness/kube-client.ts";
 import { createManualClock, type ManualClock } from "../../test/harness/manual-clock.ts";
-import { LeaderElector } from "./leader-elector.ts";
 import { NotLeadingError } from "./leader-term.ts";
 
 import { KEY, startElectors } from "../testing/elector-rig.ts";
@@ -153,17 +150,8 @@ test("a new lease begins with a number larger than those that agents may have se
 });
 
 test("a failure of the work comes out of the elector, and the lease is given back", async (t) => {
-  const { server, cleanup, clock, spec } = await startElectors(t);
-  const { api } = await kubeClient({ server, cleanup, clock });
-  const options = {
-    api,
-    namespace: "tote",
-    name: "tote-controller",
-    identity: "one",
-    clock,
-    random: () => 0,
-  };
-  const elector = new LeaderElector({ ...options, logger: silentLogger });
+  const { elector: makeElector, spec } = await startElectors(t);
+  const elector = await makeElector("one");
   const running = elector.run(() => Promise.reject(new Error("bug")), new AbortController().signal);
   await assert.rejects(running, { message: "bug" });
   assert.equal(spec()["holderIdentity"], "");

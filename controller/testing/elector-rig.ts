@@ -29,6 +29,8 @@ export interface ElectorRig {
   readonly server: ApiServer;
   readonly cleanup: Cleanup;
   readonly clock: ManualClock;
+  /** One that does not run yet. */
+  readonly elector: (identity: string, clock?: ManualClock) => Promise<LeaderElector>;
   readonly candidate: (identity: string, clock?: ManualClock) => Promise<Candidate>;
   readonly spec: () => Record<string, unknown>;
   /** Lets time pass in steps until something is so. */
@@ -41,22 +43,26 @@ export async function startElectors(t: TestContext): Promise<ElectorRig> {
   const server = await createApiServer({ cleanup });
   server.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "tote" } });
   const clock = createManualClock(Date.parse("2024-05-01T10:00:00Z"));
+  async function makeElector(identity: string, own = clock): Promise<LeaderElector> {
+    server.addUser({ name: identity, isAdmin: true });
+    const { api } = await kubeClient({ server, cleanup, clock: own, user: identity });
+    return new LeaderElector({
+      api,
+      namespace: "tote",
+      name: "tote-controller",
+      identity,
+      clock: own,
+      random: () => 0,
+      logger: silentLogger,
+    });
+  }
   return {
     server,
     cleanup,
     clock,
-    async candidate(identity, own = clock) {
-      server.addUser({ name: identity, isAdmin: true });
-      const { api } = await kubeClient({ server, cleanup, clock: own, user: identity });
-      const elector = new LeaderElector({
-        api,
-        namespace: "tote",
-        name: "tote-controller",
-        identity,
-        clock: own,
-        random: () => 0,
-        logger: silentLogger,
-      });
+    elector: makeElector,
+    async candidate(identity, own) {
+      const elector = await makeElector(identity, own);
       const stop = new AbortController();
       const candidate: Candidate = {
         elector,

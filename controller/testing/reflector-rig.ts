@@ -30,6 +30,8 @@ export interface ReflectorRig {
   readonly ends: string[];
   /** requests of lists and watches, e.g. "list" or "watch 1005" */
   readonly asked: () => string[];
+  /** the same as "list" and "watch" alone, without the watches that follow the last list */
+  readonly verbs: () => string[];
   /** Lets time pass until something is so; network and timers both get their turn. */
   readonly until: (what: string, check: () => boolean, stepMs?: number) => Promise<void>;
 }
@@ -80,6 +82,7 @@ export async function startReflector(
       await running;
     },
   });
+  const requests = (): ApiServer["requests"] => server.requests.filter(({ resource }) => resource === "pods");
   return {
     server,
     clock,
@@ -87,9 +90,11 @@ export async function startReflector(
     told,
     ends,
     asked: () =>
-      server.requests
-        .filter(({ resource }) => resource === "pods")
-        .map(({ verb, query }) => (verb === "watch" ? `watch ${query["resourceVersion"]}` : verb)),
+      requests().map(({ verb, query }) => (verb === "watch" ? `watch ${query["resourceVersion"]}` : verb)),
+    verbs() {
+      const all = requests().map(({ verb }) => verb);
+      return all.slice(0, all.lastIndexOf("list") + 1);
+    },
     until: (what, check, stepMs = 0) => passUntil({ server, clock }, what, check, stepMs),
   };
 }

@@ -6,6 +6,10 @@ import type { NewEvent } from "./accept-events.ts";
 
 import { endOf, openTestStore, received } from "../testing/store.ts";
 
+const INCIDENT = { key: "incident", intervalMs: 0 };
+const GROWING: Folding = { max: 100, load: 50, grows: true, overflowAfter: undefined };
+const OVERFLOWING: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };
+
 test("the first of a group goes at once, and what follows in its window goes as one message", async (t) => {
   const store = openTestStore(t);
   const group = { key: "storm", intervalMs: 60_000 };
@@ -44,13 +48,11 @@ test("the first of a group goes at once, and what follows in its window goes as 
 
 test("a growing group takes up what came since its last attempt, and one batch of it is out at a time", async (t) => {
   const store = openTestStore(t);
-  const group = { key: "incident", intervalMs: 0 };
-  const folding: Folding = { max: 100, load: 50, grows: true, overflowAfter: undefined };
-  const request = { subscription: "one", limit: 4, folding, now: 1000 };
-  await store.accept([received("a", ["one"], group)], 1000);
+  const request = { subscription: "one", limit: 4, folding: GROWING, now: 1000 };
+  await store.accept([received("a", ["one"], INCIDENT)], 1000);
   const [first] = await store.lease(request);
   assert.ok(first);
-  await store.accept([received("b", ["one"], group)], 1000);
+  await store.accept([received("b", ["one"], INCIDENT)], 1000);
   assert.deepEqual(await store.lease(request), []);
   await store.endAttempt(endOf(first, "pending", { dueAt: 99_000 }));
   const [second, ...others] = await store.lease(request);
@@ -65,14 +67,12 @@ test("a growing group takes up what came since its last attempt, and one batch o
 
 test("what may have arrived is known of a batch whatever leads it, until it is delivered", async (t) => {
   const store = openTestStore(t);
-  const group = { key: "incident", intervalMs: 0 };
-  const folding: Folding = { max: 100, load: 50, grows: true, overflowAfter: undefined };
-  const request = { subscription: "one", limit: 1, folding, now: 1000 };
-  await store.accept([received("a", ["one"], group)], 1000);
+  const request = { subscription: "one", limit: 1, folding: GROWING, now: 1000 };
+  await store.accept([received("a", ["one"], INCIDENT)], 1000);
   const [older] = await store.lease(request);
   assert.ok(older);
   await store.endAttempt(endOf(older, "delivered"));
-  await store.accept([received("b", ["one"], group)], 1000);
+  await store.accept([received("b", ["one"], INCIDENT)], 1000);
   const [newer] = await store.lease(request);
   assert.ok(newer);
   await store.endAttempt(endOf(newer, "pending", { dueAt: 1000, mayHaveArrived: true }));
@@ -83,12 +83,11 @@ test("what may have arrived is known of a batch whatever leads it, until it is d
 
 test("too much that is due goes as one batch, whatever its groups", async (t) => {
   const store = openTestStore(t);
-  const folding: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };
   const events = Array.from({ length: 20 }, (_, at) =>
     received(`e${at}`, ["one"], { key: `incident-${at}`, intervalMs: 0 }),
   );
   await store.accept(events, 1000);
-  const leases = await store.lease({ subscription: "one", limit: 1, folding, now: 1000 });
+  const leases = await store.lease({ subscription: "one", limit: 1, folding: OVERFLOWING, now: 1000 });
   assert.equal(leases.length, 1);
   assert.equal(leases[0]?.total, 20);
   assert.equal(leases[0].isOverflow, true);
@@ -96,8 +95,7 @@ test("too much that is due goes as one batch, whatever its groups", async (t) =>
 
 test("too much of one group is not too much, and a group of which something is remembered goes by itself", async (t) => {
   const store = openTestStore(t);
-  const folding: Folding = { max: 1000, load: 10, grows: true, overflowAfter: 5 };
-  const request = { subscription: "one", limit: 1, folding, now: 1000 };
+  const request = { subscription: "one", limit: 1, folding: OVERFLOWING, now: 1000 };
   const of = (incident: string, count: number, prefix = incident): readonly NewEvent[] =>
     Array.from({ length: count }, (_, at) =>
       received(`${prefix}-${at}`, ["one"], { key: incident, intervalMs: 0 }),

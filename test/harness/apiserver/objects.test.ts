@@ -4,20 +4,16 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { createCleanup } from "../cleanup.ts";
 import { ask } from "./http.fixture.ts";
 import { asJson } from "./json.ts";
-import { meta, pod, PODS } from "./pods.fixture.ts";
-import { createApiServer } from "./server.ts";
+import { emptyShop, meta, pod, PODS, startShop } from "./pods.fixture.ts";
 import type { ApiServer } from "./types.ts";
 
 describe("objects", () => {
   const cleanup = createCleanup();
   let server: ApiServer;
   before(async () => {
-    server = await createApiServer({ cleanup, now: () => Date.parse("2024-05-01T10:00:00.5Z") });
-    server.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } });
+    server = await startShop(cleanup);
   });
-  beforeEach(() => {
-    for (const { metadata } of server.list("pods", "shop")) server.delete("pods", `shop/${metadata.name}`);
-  });
+  beforeEach(() => emptyShop(server));
   after(() => cleanup.run());
 
   test("a new object gets identity, time and version, and defaults that matter", async () => {
