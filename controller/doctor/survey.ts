@@ -15,6 +15,7 @@ import {
 } from "../kube/resources.ts";
 import type { StrippedAgentPod } from "../objects/agent-pod.ts";
 import { CRD_NAME } from "../objects/crd-check.ts";
+import { asObject, asText } from "../objects/json.ts";
 import type { StrippedNamespace } from "../objects/namespace.ts";
 import { stripAgentPod, stripNamespace } from "../objects/strip-cluster.ts";
 import type { Reading } from "./check.ts";
@@ -41,8 +42,9 @@ export interface Survey {
   /** undefined when it is not installed */
   readonly crd: Reading<KubeObject | undefined>;
   readonly leadership: Reading<Leadership>;
-  /** pods of the controller; only what they have in common with agents' is read */
+  /** pods of the controller that run or are to run; only what they have in common with agents' is read */
   readonly controllers: Reading<readonly StrippedAgentPod[]>;
+  /** pods of the agents that run or are to run */
   readonly agents: Reading<readonly StrippedAgentPod[]>;
   readonly nodes: Reading<readonly NodeFacts[]>;
   readonly namespaces: Reading<readonly StrippedNamespace[]>;
@@ -53,20 +55,20 @@ export interface Survey {
 export async function surveyCluster(options: SurveyOptions, signal: AbortSignal): Promise<Survey> {
   const { api, clock, namespace, agentNamespace, leaseName } = options;
   const read = <T>(make: () => Promise<T>): Promise<Reading<T>> => attempt(make, signal);
-  const list = async <T>(of: KubeResource, strip: (raw: KubeObject) => T, selection = {}): Promise<T[]> => {
-    const found: T[] = [];
-    for await (const page of api.list(of, { ...selection, signal })) found.push(...page.items.map(strip));
+  const objects = async (of: KubeResource, selection = {}): Promise<readonly KubeObject[]> => {
+    const found: KubeObject[] = [];
+    for await (const page of api.list(of, { ...selection, signal })) found.push(...page.items);
     return found;
   };
-  const podsOf = (where: string, labelSelector: string): Promise<readonly StrippedAgentPod[]> =>
-    list(PODS, stripAgentPod, { namespace: where, labelSelector });
+  const podsOf = async (where: string, labelSelector: string): Promise<readonly StrippedAgentPod[]> =>
+    (await objects(PODS, { namespace: where, labelSelector })).filter(counts).map(stripAgentPod);
   const [crd, leadership, controllers, agents, nodes, namespaces] = await Promise.all([
     read(() => definition(api, signal)),
     read(() => observeLeadership({ api, clock, namespace, name: leaseName }, signal)),
     read(() => podsOf(namespace, CONTROLLER_LABELS)),
     read(() => podsOf(agentNamespace, AGENT_LABELS)),
-    read(() => list(NODES, readNodeFacts)),
-    read(() => list(NAMESPACES, stripNamespace)),
+    read(async () => (await objects(NODES)).map(readNodeFacts)),
+    read(async () => (await objects(NAMESPACES)).map((raw) => stripNamespace(raw))),
   ]);
   const workloads: Reading<readonly Workload[]> =
     namespaces.kind === "read"
@@ -83,6 +85,12 @@ export async function surveyCluster(options: SurveyOptions, signal: AbortSignal)
         })
       : namespaces;
   return { crd, leadership, controllers, agents, nodes, namespaces, workloads };
+}
+
+/** Whether a pod runs or is to run: one that is being deleted, or ended and was left, as after an eviction, is no replica. */
+function counts(pod: KubeObject): boolean {
+  const phase = asText(asObject(asObject(pod)["status"])["phase"]);
+  return pod.metadata.deletionTimestamp === undefined && phase !== "Succeeded" && phase !== "Failed";
 }
 
 async function definition(api: KubeApi, signal: AbortSignal): Promise<KubeObject | undefined> {

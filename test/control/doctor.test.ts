@@ -89,6 +89,12 @@ describe("tote doctor", () => {
     cluster.server.put({ apiVersion: "v1", kind: "Node", metadata: { name }, status });
   }
 
+  function putController(name: string, status: object, more: object = {}): void {
+    const labels = { "app.kubernetes.io/name": "tote", "app.kubernetes.io/component": "controller" };
+    const metadata = { name, namespace: "tote", labels, ...more };
+    cluster.server.put({ apiVersion: "v1", kind: "Pod", metadata, status });
+  }
+
   before(async () => {
     cleanup = createCleanup();
     try {
@@ -175,6 +181,25 @@ describe("tote doctor", () => {
     assert.match(out, /^ok {4}kubeconfig {3}http/);
     assert.match(out, /\nok {4}controller/);
     assert.match(out, /\nno check failed\n$/);
+  });
+
+  test("a replica that leaves or was evicted is none, one that is not ready is", async () => {
+    putController("leaving", { phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" });
+    putController("evicted", { phase: "Failed", reason: "Evicted" });
+    putController("serving", { phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
+    const sound = await doctor(admin);
+    assert.equal(sound.code, 0, sound.out);
+    assert.match(sound.checks["controller"]?.message ?? "", /leads .*, 1 of 1 pod ready/);
+
+    putController("starting", { phase: "Pending" });
+    const starting = await doctor(admin);
+    assert.equal(starting.checks["controller"]?.status, "warn");
+    assert.match(starting.checks["controller"]?.message ?? "", /1 of 2 pods ready/);
+    assert.equal(starting.checks["watches"]?.status, "fail");
+    assert.match(starting.checks["watches"]?.message ?? "", /behind: starting;/);
+    for (const name of ["leaving", "evicted", "serving", "starting"]) {
+      cluster.server.delete("pods", `tote/${name}`);
+    }
   });
 
   test("fails for what is broken, and says what to do", async () => {
