@@ -12,6 +12,8 @@ export type TokenFiles = Readonly<Record<TokenRole, string | undefined>>;
 
 /** Values that one file may hold, so that a token can be changed without a gap. */
 const MAX_VALUES = 2;
+/** What is shorter can be found by trying: whoever reaches the port may try. */
+const MIN_CHARS = 16;
 
 /** Tokens as they are now. */
 export class TokenSet {
@@ -78,6 +80,13 @@ function parseTokens(text: string, file: string): readonly string[] {
   if (tokens.some((token) => !/^[\x21-\x7e]+$/.test(token))) {
     throw new FileError(
       `${file} holds a token with spaces or other characters that cannot stand in a header`,
+    );
+  }
+  const shortest = Math.min(...tokens.map(({ length }) => length));
+  if (shortest < MIN_CHARS) {
+    const advice = "openssl rand -hex 32 makes a good one";
+    throw new FileError(
+      `${file} holds a token of ${shortest} characters, at least ${MIN_CHARS} are needed: ${advice}`,
     );
   }
   return tokens;

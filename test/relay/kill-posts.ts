@@ -5,7 +5,7 @@ import type { Ledger } from "./ledger.ts";
 import { SLACK_STEPS, slackEvent, slackEventId } from "./slack-ledger.ts";
 
 /** The token of the relays that are killed, for everything. */
-export const KILL_TOKEN = "kill-run-token";
+export const KILL_TOKEN = "token-of-kill-runs";
 /** Events that are posted while one kill is waited for, at most. */
 const EVENTS_PER_SEED = 120;
 

@@ -76,13 +76,13 @@ test("tokens change without a restart, both values of a file are valid meanwhile
   const relay = await startRelayProcess({ cleanup, config: NOWHERE });
   const statusWith = async (token: string): Promise<number> =>
     (await fetch(`${relay.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })).status;
-  assert.equal(await statusWith("the-next-token"), 401);
-  relay.write({ "read-token": `${RELAY_TOKENS.read}\nthe-next-token\n` });
-  await waitFor("the new token", async () => (await statusWith("the-next-token")) === 200);
+  assert.equal(await statusWith("the-next-read-token"), 401);
+  relay.write({ "read-token": `${RELAY_TOKENS.read}\nthe-next-read-token\n` });
+  await waitFor("the new token", async () => (await statusWith("the-next-read-token")) === 200);
   assert.equal(await statusWith(RELAY_TOKENS.read), 200);
-  relay.write({ "read-token": "the-next-token\n" });
+  relay.write({ "read-token": "the-next-read-token\n" });
   await waitFor("the end of the old token", async () => (await statusWith(RELAY_TOKENS.read)) === 401);
-  assert.equal(await statusWith("the-next-token"), 200);
+  assert.equal(await statusWith("the-next-read-token"), 200);
 });
 
 test("over TLS it shows the certificate of now, and takes events only from the controller when told so", async (t) => {
