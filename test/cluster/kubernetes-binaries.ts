@@ -4,6 +4,7 @@ import process from "node:process";
 
 import { clusterConfig, type ClusterConfig } from "./config.ts";
 import { buildKubernetes, isBuilt, KUBERNETES_PROGRAMS, KUBERNETES_VERSION } from "./kubernetes-build.ts";
+import { MENDS } from "./kubernetes-mends.ts";
 import { findProgram } from "../setup/requirements.ts";
 import { ensureSystem } from "../setup/system.ts";
 
@@ -41,7 +42,7 @@ export function findKubectl(config: ClusterConfig = clusterConfig()): string {
 }
 
 function cacheFolder({ cache }: ClusterConfig): string {
-  return join(cache, `kubernetes-${KUBERNETES_VERSION}`);
+  return join(cache, `kubernetes-${KUBERNETES_VERSION}-${MENDS}`);
 }
 
 function folders(config: ClusterConfig): readonly string[] {
