@@ -65,7 +65,7 @@ export async function installWithHelm(
     receivers,
     values,
     notes,
-    waitForReady: () => waitForRollout(cluster, [...PLAIN, "statefulset/tote-relay"]),
+    waitForReady: () => waitForRollout(cluster),
   };
   return installed;
 }
@@ -82,19 +82,18 @@ export interface PlainInstallation {
 export async function installPlainly(cluster: Cluster): Promise<PlainInstallation> {
   const release = await openRelease(cluster);
   const notes = await release.install({});
-  await waitForRollout(cluster, PLAIN);
   const count = async (component: Component): Promise<number> =>
     (await installedPods(cluster, component)).filter(({ isReady }) => isReady).length;
   const [controller, agent, relay] = [await count("controller"), await count("agent"), await count("relay")];
   return { notes, tested: await release.test(), pods: { controller, agent, relay } };
 }
 
-/** What a plain installation runs. */
-const PLAIN = ["deployment/tote", "daemonset/tote-agent"] as const;
+/** Controllers, agents, the relay. */
+const WORKLOADS = ["deployment/tote", "daemonset/tote-agent", "statefulset/tote-relay"] as const;
 
-async function waitForRollout({ kubectl }: Cluster, workloads: readonly string[]): Promise<void> {
+async function waitForRollout({ kubectl }: Cluster): Promise<void> {
   const timeout = `--timeout=${readyTimeoutMs / 1000}s`;
-  for (const what of workloads) {
+  for (const what of WORKLOADS) {
     await kubectl(["rollout", "status", what, "--namespace", NAMESPACE, timeout]);
   }
 }

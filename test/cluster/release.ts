@@ -42,7 +42,7 @@ export async function openRelease({ kubeconfig }: Pick<Cluster, "kubeconfig">): 
     return `${stdout}${stderr}`;
   };
   return {
-    install: (values) => call(["install", RELEASE, CHART, "--create-namespace"], values),
+    install: (values) => call(["install", RELEASE, CHART, "--create-namespace", "--wait"], values),
     upgrade: (values) => call(["upgrade", RELEASE, CHART, "--reset-values"], values),
     test: () => call(["test", RELEASE, "--logs"]),
     uninstall: () => call(["uninstall", RELEASE]),
