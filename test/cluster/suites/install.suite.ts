@@ -261,6 +261,8 @@ describe("tote, installed with helm", () => {
     const until = await newestEnds(cluster);
     let moved = 0;
     for (; moved < 11 && !(await allShow(cluster, until)); moved += 1) {
+      // the kubelet brings what is new in a Secret within two minutes, and at once to a pod that changes
+      if (moved === 2) await kubectl(["annotate", "pods", "--all", "a=b", "--namespace", NAMESPACE]);
       await orphans.want(moved, "n3");
       await orphans.arrived(moved);
     }
