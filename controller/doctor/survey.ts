@@ -55,20 +55,23 @@ export interface Survey {
 export async function surveyCluster(options: SurveyOptions, signal: AbortSignal): Promise<Survey> {
   const { api, clock, namespace, agentNamespace, leaseName } = options;
   const read = <T>(make: () => Promise<T>): Promise<Reading<T>> => attempt(make, signal);
-  const objects = async (of: KubeResource, selection = {}): Promise<readonly KubeObject[]> => {
-    const found: KubeObject[] = [];
-    for await (const page of api.list(of, { ...selection, signal })) found.push(...page.items);
+  // stripped page by page, so that thousands of nodes are never in memory as a whole
+  const list = async <T>(of: KubeResource, strip: (raw: KubeObject) => T, selection = {}): Promise<T[]> => {
+    const found: T[] = [];
+    for await (const page of api.list(of, { ...selection, signal })) found.push(...page.items.map(strip));
     return found;
   };
-  const podsOf = async (where: string, labelSelector: string): Promise<readonly StrippedAgentPod[]> =>
-    (await objects(PODS, { namespace: where, labelSelector })).filter(counts).map(stripAgentPod);
+  const podsOf = async (where: string, labelSelector: string): Promise<readonly StrippedAgentPod[]> => {
+    const strip = (raw: KubeObject) => (counts(raw) ? [stripAgentPod(raw)] : []);
+    return (await list(PODS, strip, { namespace: where, labelSelector })).flat();
+  };
   const [crd, leadership, controllers, agents, nodes, namespaces] = await Promise.all([
     read(() => definition(api, signal)),
     read(() => observeLeadership({ api, clock, namespace, name: leaseName }, signal)),
     read(() => podsOf(namespace, CONTROLLER_LABELS)),
     read(() => podsOf(agentNamespace, AGENT_LABELS)),
-    read(async () => (await objects(NODES)).map(readNodeFacts)),
-    read(async () => (await objects(NAMESPACES)).map((raw) => stripNamespace(raw))),
+    read(() => list(NODES, readNodeFacts)),
+    read(() => list(NAMESPACES, stripNamespace)),
   ]);
   const workloads: Reading<readonly Workload[]> =
     namespaces.kind === "read"

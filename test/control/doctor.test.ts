@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { startFakeAgent } from "../../agent/rpc/fake-agent.ts";
@@ -89,10 +89,12 @@ describe("tote doctor", () => {
     cluster.server.put({ apiVersion: "v1", kind: "Node", metadata: { name }, status });
   }
 
-  function putController(name: string, status: object, more: object = {}): void {
-    const labels = { "app.kubernetes.io/name": "tote", "app.kubernetes.io/component": "controller" };
+  /** A pod of tote for one test. */
+  function putPod(t: TestContext, component: string, name: string, status: object, more: object = {}): void {
+    const labels = { "app.kubernetes.io/name": "tote", "app.kubernetes.io/component": component };
     const metadata = { name, namespace: "tote", labels, ...more };
     cluster.server.put({ apiVersion: "v1", kind: "Pod", metadata, status });
+    t.after(() => cluster.server.delete("pods", `tote/${name}`));
   }
 
   before(async () => {
@@ -183,23 +185,26 @@ describe("tote doctor", () => {
     assert.match(out, /\nno check failed\n$/);
   });
 
-  test("a replica that leaves or was evicted is none, one that is not ready is", async () => {
-    putController("leaving", { phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" });
-    putController("evicted", { phase: "Failed", reason: "Evicted" });
-    putController("serving", { phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
+  test("a pod that leaves or was evicted counts for nothing, one that is not ready counts", async (t) => {
+    const [running, evicted] = [{ phase: "Running" }, { phase: "Failed", reason: "Evicted" }];
+    const leaving = { deletionTimestamp: "2026-01-01T00:00:00Z" };
+    for (const component of ["controller", "agent"]) {
+      putPod(t, component, `${component}-leaving`, running, leaving);
+      putPod(t, component, `${component}-evicted`, evicted);
+    }
+    const ready = { ...running, conditions: [{ type: "Ready", status: "True" }] };
+    putPod(t, "controller", "serving", ready);
     const sound = await doctor(admin);
     assert.equal(sound.code, 0, sound.out);
     assert.match(sound.checks["controller"]?.message ?? "", /leads .*, 1 of 1 pod ready/);
+    assert.match(sound.checks["agents"]?.message ?? "", /no agents in namespace tote/);
 
-    putController("starting", { phase: "Pending" });
+    putPod(t, "controller", "starting", { phase: "Pending" });
     const starting = await doctor(admin);
     assert.equal(starting.checks["controller"]?.status, "warn");
     assert.match(starting.checks["controller"]?.message ?? "", /1 of 2 pods ready/);
     assert.equal(starting.checks["watches"]?.status, "fail");
     assert.match(starting.checks["watches"]?.message ?? "", /behind: starting;/);
-    for (const name of ["leaving", "evicted", "serving", "starting"]) {
-      cluster.server.delete("pods", `tote/${name}`);
-    }
   });
 
   test("fails for what is broken, and says what to do", async () => {
