@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 
 import { ROLES } from "../../lib/roles.ts";
+import { freePorts } from "../../test/harness/ports.ts";
 import {
   collect,
   createTestPki,
@@ -181,10 +182,7 @@ describe("reading a blob of another agent", () => {
   });
 
   it("says unavailable when nobody listens, or TLS does not agree", async () => {
-    const free = net.createServer().listen(0, "127.0.0.1");
-    await once(free, "listening");
-    const port = portOf(free);
-    free.close();
+    const [port = 0] = await freePorts(1);
     const refused = await rejection(() =>
       collect(openBlobStream(request(`http://127.0.0.1:${port}`, "count"))),
     );

@@ -95,7 +95,8 @@ void test("a pull hangs on a blob that hangs, and is given up by its caller", as
   giveUp.abort();
   await failed;
   registry.heal();
-  await pullImage(node, name);
+  // what the first pull left goes while the second looks at it: a kubelet, too, tries again
+  await waitFor("a pull to succeed", async () => await pullImage(node, name));
   await assertImageRuns(node, name, "pulled");
 });
 
