@@ -8,6 +8,7 @@ import { SLACK_TOKEN, startSlackDouble, type SlackDouble } from "../../webhook-r
 import { startRelayChild, type RelayChild } from "./child-process.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { CASES, randomOf, type Scenario } from "./kill-cases.ts";
+import { readOpenDeliveries } from "./kill-store.ts";
 import { idle, KILL_TOKEN, post, postSome, replay, tellSlack } from "./kill-posts.ts";
 import type { Arm } from "./relay-child-protocol.ts";
 import { SLACK_NAMESPACE, slackVerdict, type SlackVerdict } from "./slack-ledger.ts";
@@ -27,9 +28,8 @@ export interface KillReport {
   readonly duplicatesBy: Readonly<Record<string, number>>;
   /** of them, those that no kill explains */
   readonly unexplained: readonly string[];
-  /** most repeats at one receiver after one kill, and how long before the kill they had arrived at most, in milliseconds */
+  /** most repeats at one receiver after one kill */
   readonly mostPerKill: number;
-  readonly longestMs: number;
   /** kills with more repeats than could have been under way */
   readonly tooMany: readonly string[];
   /** ids that arrived and were never posted */
@@ -52,7 +52,7 @@ const SLACK_INTERVAL_MS = 25;
  */
 export async function runKills(seeds: number, firstSeed = 1): Promise<KillReport> {
   const directory = await mkdtemp(join(tmpdir(), "relay-kill-"));
-  const receivers = [await startReceiver(undefined), await startReceiver(undefined)];
+  const receivers = { r0: await startReceiver(undefined), r1: await startReceiver(undefined) };
   const slack = await startSlackDouble(undefined, { intervalMs: SLACK_INTERVAL_MS });
   const ledger = createLedger(receivers);
   const kills: Record<string, number> = {};
@@ -76,7 +76,7 @@ export async function runKills(seeds: number, firstSeed = 1): Promise<KillReport
     return { seeds, kills, ...ledger.verdict(), slack: slackVerdict(slack, told) };
   } finally {
     await slack.close();
-    for (const receiver of receivers) await receiver.close();
+    for (const receiver of Object.values(receivers)) await receiver.close();
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -100,7 +100,7 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
     // it came to the point before it was ready
     if (child === undefined) return true;
     await Promise.race([child.ended, sleep(patienceMs(arm, 500))]);
-    return await end(child, ledger, `${scenario}: ${arm.point}`);
+    return await end(child, `${scenario}: ${arm.point}`, { directory, ledger });
   }
   const child = await startRelayChild(base);
   if (child === undefined) throw new Error("the relay ended at its start");
@@ -119,22 +119,27 @@ async function runSeed({ directory, seed, scenario, arm, ledger }: Seed): Promis
   } else {
     child.send({ kind: "arm", arm });
     await Promise.all([0, 1, 2].map((poster) => postSome(child, `s${seed}-${poster}`, ledger)));
-    await Promise.race([child.ended, sleep(100)]);
+    await Promise.race([child.ended, sleep(patienceMs(arm, 100))]);
   }
-  return await end(child, ledger, `${scenario}: ${arm.point}`);
+  return await end(child, `${scenario}: ${arm.point}`, { directory, ledger });
 }
 
-/** How long the point is waited for: there is always more work than it takes to come to one in the middle of it. */
+/** How long the point is waited for: there is always enough work to come to one of these. */
 function patienceMs({ point }: Arm, otherwise: number): number {
-  return point === "mid-replay" || point === "mid-retention" ? 10_000 : otherwise;
+  return point === "mid-replay" || point === "mid-retention" || point === "after POST" ? 10_000 : otherwise;
 }
 
 /** Ends it when it has not ended itself; answers whether it had. */
-async function end(child: RelayChild, ledger: Ledger, where: string): Promise<boolean> {
+async function end(
+  child: RelayChild,
+  where: string,
+  { directory, ledger }: Pick<Seed, "directory" | "ledger">,
+): Promise<boolean> {
   const hasEnded = child.endedAt() !== undefined;
   if (!hasEnded) await child.kill();
   await child.ended;
-  ledger.killed(child.endedAt() ?? Date.now(), hasEnded ? where : "later");
+  // what it had sent comes to the receivers while the store is read
+  ledger.killed(hasEnded ? where : "later", await readOpenDeliveries(join(directory, "data")));
   return hasEnded;
 }
 
@@ -154,12 +159,14 @@ async function settle(directory: string, ledger: Ledger): Promise<void> {
   await child.ended;
 }
 
-function configFor(receivers: readonly Receiver[], slack: SlackDouble): string {
+function configFor(receivers: Readonly<Record<string, Receiver>>, slack: SlackDouble): string {
   const more = "allowAddresses: 127.0.0.1, retry: {schedule: [0s, 100ms, 1s, 1s, 1s, 5s, 5s]}";
   const pace = `group: {interval: 50ms}, rateLimit: ${1000 / SLACK_INTERVAL_MS}/s`;
   return [
     "subscriptions:",
-    ...receivers.map(({ url }, at) => `  - {name: r${at}, type: webhook, url: "${url}/", ${more}}`),
+    ...Object.entries(receivers).map(
+      ([name, { url }]) => `  - {name: ${name}, type: webhook, url: "${url}/", ${more}}`,
+    ),
     `  - {name: slack, type: slack, tokenFile: slack-token, channel: C0TESTOPS, apiUrl: "${slack.apiUrl}",`,
     `     namespaces: ${SLACK_NAMESPACE}, ${pace}, ${more}}`,
   ].join("\n");

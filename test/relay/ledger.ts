@@ -2,24 +2,25 @@ import { WEBHOOK_CONCURRENCY } from "../../webhook-relay/limits.ts";
 import type { Receiver } from "../../webhook-relay/testing/receiver.ts";
 
 /**
- * How long before the end of a relay an arrival may lie that comes again after it, in milliseconds: its answer and the commit
- * that records it. On a machine that is busy both take longer; how much, the slowest answer to a post of the same relay tells.
- */
-const AROUND_MS = 250;
-/** An arrival may be noticed later than the end of the relay that it came from. */
-const NOTICED_MS = 50;
-/**
  * Deliveries to one receiver that can come again after one kill: those under way, and those that they made room for in the few
  * milliseconds for which ends of attempts wait for each other's commit.
  */
 const REPEATS_PER_KILL = 8 * WEBHOOK_CONCURRENCY;
 
+/** A delivery that the store of a relay that ended does not have as done. */
+export interface OpenDelivery {
+  readonly subscription: string;
+  /** of the event */
+  readonly id: string;
+  readonly isReplay: boolean;
+}
+
 /** What was posted, answered and asked for, to be held against what arrived. */
 export interface Ledger {
   /** these are posted; whoever has no answer posts again */
   owes(ids: readonly string[], incident: string): void;
-  /** they were answered after so many milliseconds; `isNew` when at least one was taken as new */
-  answered(ids: readonly string[], isNew: boolean, tookMs: number): void;
+  /** they were answered; `isNew` when at least one was taken as new */
+  answered(ids: readonly string[], isNew: boolean): void;
   /** posts that have no answer yet */
   owed(): readonly { readonly id: string; readonly incident: string }[];
   /** some that were answered */
@@ -32,8 +33,8 @@ export interface Ledger {
   replays(ids: readonly string[]): void;
   /** an id that was answered before was taken as new */
   forgot(id: string): void;
-  /** the relay ended, milliseconds since 1970, and where */
-  killed(at: number, where: string): void;
+  /** the relay was killed, where, and what its store says of it */
+  killed(where: string, open: readonly OpenDelivery[]): void;
   verdict(): {
     readonly accepted: number;
     readonly lost: readonly string[];
@@ -47,75 +48,59 @@ export interface Ledger {
     readonly tooMany: readonly string[];
     /** ids that arrived and were never posted */
     readonly unknown: readonly string[];
-    /** longest time that a repeat was explained with, in milliseconds */
-    readonly longestMs: number;
     readonly notReplayed: readonly string[];
     readonly forgotten: readonly string[];
   };
 }
 
 interface Kill {
-  readonly at: number;
   readonly where: string;
-  /** what the machine's load is allowed to add */
-  readonly loadMs: number;
+  /** keys of what may come again */
+  readonly open: ReadonlySet<string>;
 }
 
 interface Arrival {
-  readonly at: number;
+  /** how often the relay had been killed before */
+  readonly kills: number;
   readonly isReplay: boolean;
 }
 
-/**
- * Makes the ledger of a run; watches the receivers from now on.
- * @param now milliseconds since 1970
- */
-export function createLedger(receivers: readonly Receiver[], now: () => number = () => Date.now()): Ledger {
+/** Makes the ledger of a run; watches the receivers, by name of their subscription, from now on. */
+export function createLedger(receivers: Readonly<Record<string, Receiver>>): Ledger {
   const incidents = new Map<string, string>();
-  const open = new Set<string>();
+  const unanswered = new Set<string>();
   const done = new Set<string>();
   const replayed = new Set<string>();
   const forgotten: string[] = [];
-  const ends: Kill[] = [];
+  const kills: Kill[] = [];
   let acceptedAnew = 0;
-  /** of the answers since the last kill, in milliseconds */
-  let slowestMs = 0;
-  const arrivals = receivers.map((receiver) => {
+  const arrivals = Object.entries(receivers).map(([subscription, receiver]) => {
     const byId = new Map<string, Arrival[]>();
     receiver.behave(({ headers }, response) => {
       const id = headers["webhook-id"] ?? "";
       const isReplay = headers["tote-replay"] === "true";
-      byId.set(id, [...(byId.get(id) ?? []), { at: now(), isReplay }]);
+      byId.set(id, [...(byId.get(id) ?? []), { kills: kills.length, isReplay }]);
       response.writeHead(204).end();
     });
-    return byId;
+    return { subscription, byId };
   });
   const list = (ids: Iterable<string>) => [...ids].map((id) => ({ id, incident: incidents.get(id) ?? "" }));
-
-  /** An arrival that repeats an earlier one is right when the relay ended soon after that. */
-  function explanation(before: Arrival, after: Arrival): Kill | undefined {
-    return ends.find(
-      ({ at, loadMs }) =>
-        at >= before.at - NOTICED_MS - loadMs && at - before.at < AROUND_MS + loadMs && at <= after.at,
-    );
-  }
 
   return {
     owes(ids, incident) {
       for (const id of ids) {
         incidents.set(id, incident);
-        if (!done.has(id)) open.add(id);
+        if (!done.has(id)) unanswered.add(id);
       }
     },
-    answered(ids, isNew, tookMs) {
-      slowestMs = Math.max(slowestMs, tookMs);
+    answered(ids, isNew) {
       if (isNew) acceptedAnew += 1;
       for (const id of ids) {
-        open.delete(id);
+        unanswered.delete(id);
         done.add(id);
       }
     },
-    owed: () => list(open),
+    owed: () => list(unanswered),
     incidents: () => [...new Set([...done].map((id) => incidents.get(id) ?? ""))],
     sample: (count) => list([...done].filter((_, at) => at % Math.ceil(done.size / count) === 0)),
     get acceptedAnew() {
@@ -125,9 +110,8 @@ export function createLedger(receivers: readonly Receiver[], now: () => number =
       for (const id of ids) replayed.add(id);
     },
     forgot: (id) => void forgotten.push(id),
-    killed(at, where) {
-      ends.push({ at, where, loadMs: slowestMs });
-      slowestMs = 0;
+    killed(where, open) {
+      kills.push({ where, open: new Set(open.map(keyOf)) });
     },
     verdict() {
       const lost: string[] = [];
@@ -138,8 +122,7 @@ export function createLedger(receivers: readonly Receiver[], now: () => number =
       const unknown: string[] = [];
       let duplicates = 0;
       let mostPerKill = 0;
-      let longestMs = 0;
-      for (const byId of arrivals) {
+      for (const { subscription, byId } of arrivals) {
         const perKill = new Map<Kill, number>();
         unknown.push(...[...byId.keys()].filter((id) => !incidents.has(id)));
         for (const id of done) if (!byId.has(id)) lost.push(id);
@@ -153,14 +136,14 @@ export function createLedger(receivers: readonly Receiver[], now: () => number =
               const before = same[index - 1];
               if (before === undefined) continue;
               duplicates += 1;
-              const kill = explanation(before, arrival);
+              const key = keyOf({ subscription, id, isReplay });
+              const kill = kills.slice(before.kills, arrival.kills).find(({ open }) => open.has(key));
               if (kill === undefined) {
                 unexplained.push(id);
                 continue;
               }
               duplicatesBy[kill.where] = (duplicatesBy[kill.where] ?? 0) + 1;
               perKill.set(kill, (perKill.get(kill) ?? 0) + 1);
-              longestMs = Math.max(longestMs, kill.at - before.at);
             }
           }
         }
@@ -170,7 +153,11 @@ export function createLedger(receivers: readonly Receiver[], now: () => number =
         }
       }
       const wrong = { lost, unexplained, tooMany, unknown, notReplayed, forgotten };
-      return { accepted: done.size, duplicates, duplicatesBy, mostPerKill, longestMs, ...wrong };
+      return { accepted: done.size, duplicates, duplicatesBy, mostPerKill, ...wrong };
     },
   };
+}
+
+function keyOf({ subscription, id, isReplay }: OpenDelivery): string {
+  return `${subscription} ${isReplay ? "again " : ""}${id}`;
 }
