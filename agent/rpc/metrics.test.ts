@@ -50,7 +50,7 @@ describe("metrics of the rpc port", () => {
     for (let item = await stream.next(); item.done !== true; item = await stream.next());
     assert.equal((await countsOf(fake.registry)).get("ExportBlob ok"), 1);
     const seconds = await secondsOf(fake.registry, "ExportBlob");
-    assert.ok(seconds >= 0.09 && seconds < 2, `${seconds} s`);
+    assert.ok(seconds >= 0.09 && seconds < 20, `${seconds} s`);
   });
 
   it("count a stream that its client left as canceled, and one past its deadline as deadline_exceeded", async () => {

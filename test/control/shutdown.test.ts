@@ -34,5 +34,5 @@ test("a controller ends within --shutdown-timeout, also when the API server does
   await controller.stop();
   const took = performance.now() - before;
   assert.match(controller.logs(), /has not ended in time/);
-  assert.ok(took < 4_000, `it took ${took} ms`);
+  assert.ok(took < 10_000, `it took ${took} ms`);
 });

@@ -43,9 +43,7 @@ describe("an agent is asked to end during an import", () => {
     const running = await startImport(rig, wanted.order);
     await running.untilInTheMiddle();
     const ended = b.agent.kill("SIGTERM");
-    await waitFor("/readyz to say no", async () => (await readyz(b.agent)).status === 503, {
-      timeoutMs: 500,
-    });
+    await waitFor("/readyz to say no", async () => (await readyz(b.agent)).status === 503);
     assert.match((await readyz(b.agent)).text, /the agent is shutting down/);
     const refused = await rig.import(wanted.order).catch((error: unknown) => ConnectError.from(error));
     assert.ok(refused instanceof ConnectError, "an agent that ends took a new import");
@@ -88,9 +86,7 @@ describe("an agent is asked to end during an import", () => {
     const running = await startImport(rig, wanted.order);
     await running.untilInTheMiddle();
     const ended = a.agent.kill("SIGTERM");
-    await waitFor("/readyz to say no", async () => (await readyz(a.agent)).status === 503, {
-      timeoutMs: 500,
-    });
+    await waitFor("/readyz to say no", async () => (await readyz(a.agent)).status === 503);
     const result = await running.result;
     assert.equal(Number(result.bytesTransferred), wanted.bytes);
     assert.deepEqual(result.sources.map(({ node }) => node).sort(), ["a", "c"]);
