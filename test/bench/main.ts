@@ -14,7 +14,8 @@ const ABOUT_CONTROLLER = `Runs a controller against an API server in memory with
 nothing; then among agents that never answer. Takes about four minutes; with --quick two.`;
 
 const ABOUT_RELAY = `Posts events to a webhook relay on loopback, one by one and by the hundred, has it deliver them, and compares with the
-same HTTP client in a bare loop against a server that keeps nothing. Takes about two minutes; with --quick half a minute.`;
+same HTTP client in a bare loop against a server that keeps nothing; then tells events to 99 receivers, beside one that never answers
+and without it. Takes about two minutes; with --quick half a minute.`;
 
 /** What can be measured. */
 const BENCHES = ["transfer", "controller", "relay"] as const;

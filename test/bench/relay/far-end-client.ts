@@ -6,18 +6,22 @@ import { freePorts } from "../../harness/ports.ts";
 import { startProcess } from "../../harness/processes.ts";
 import { waitFor } from "../../harness/wait.ts";
 
-/** `webhook-id` and when it came first, see {@link monotonicMs}. */
+/** `webhook-id`, with the path below `hookUrl` if any, and when it came first, see {@link monotonicMs}. */
 export type Arrivals = readonly (readonly [id: string, at: number])[];
 
 /** A receiver in a process of its own, which is also the server of the bare loops. */
 export interface FarEnd {
-  /** what arrives here is kept with its time */
+  /** what arrives here and below is kept with its time */
   readonly hookUrl: string;
   /** answers as a relay would, and does nothing */
   readonly acceptUrl: string;
+  /** does not answer before {@link release} */
+  readonly hangUrl: string;
   count(): Promise<number>;
   arrivals(): Promise<Arrivals>;
   reset(): Promise<void>;
+  /** Answers all that hang; says how many they were. */
+  release(): Promise<number>;
 }
 
 /** Milliseconds of a clock that all processes of a machine share. */
@@ -36,10 +40,12 @@ export async function startFarEnd(cleanup: Cleanup): Promise<FarEnd> {
   return {
     hookUrl: `${url}/hook`,
     acceptUrl: `${url}/accept`,
+    hangUrl: `${url}/hang`,
     count,
     arrivals: async () => await (await fetch(`${url}/arrivals`)).json(),
     async reset() {
       await (await fetch(`${url}/reset`, { method: "POST" })).text();
     },
+    release: async () => Number(await (await fetch(`${url}/release`, { method: "POST" })).text()),
   };
 }

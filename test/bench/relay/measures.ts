@@ -15,6 +15,8 @@ export interface RelayLoad {
   readonly batched: number;
   /** events that are posted one after the other, each when the one before has arrived */
   readonly paced: number;
+  /** events that are posted so for many receivers */
+  readonly fanned: number;
 }
 
 /** What one round has measured: per second, or milliseconds for each event. */
@@ -23,6 +25,7 @@ export interface RelaySample {
   readonly acceptBatched: Pair<number>;
   readonly deliver: Pair<number>;
   readonly latencyMs: Pair<readonly number[]>;
+  readonly neighbours: Neighbours;
 }
 
 /** The relay, and the same HTTP client in a bare loop against a server that keeps nothing. */
@@ -31,9 +34,18 @@ export interface Pair<T> {
   readonly bare: T;
 }
 
+/** Milliseconds from the post of an event to each arrival at many receivers, of which all answer. */
+export interface Neighbours {
+  readonly alone: readonly number[];
+  /** another receiver takes requests and never answers */
+  readonly besideDead: readonly number[];
+}
+
 /** What is measured. */
 export interface RelayBench {
   readonly relay: RelayProcess;
+  /** one with {@link neighboursConfig} */
+  readonly fanOut: RelayProcess;
   readonly farEnd: FarEnd;
 }
 
@@ -41,6 +53,9 @@ export interface RelayBench {
 const POSTERS = 16;
 const BATCH_POSTERS = 4;
 const PATIENCE_MS = 300_000;
+/** Receivers beside one that hangs, and the name of that one. */
+const NEIGHBOURS = 99;
+const DEAD = "dead";
 const HEADERS = {
   "content-type": "application/json",
   authorization: `Bearer ${RELAY_TOKENS.ingest}`,
@@ -48,7 +63,7 @@ const HEADERS = {
 
 /** Runs everything once, the relay and the bare loop by turns. */
 export async function measureRound(
-  { relay, farEnd }: RelayBench,
+  { relay, fanOut, farEnd }: RelayBench,
   load: RelayLoad,
   round: string,
 ): Promise<RelaySample> {
@@ -86,7 +101,8 @@ export async function measureRound(
         prefix: `${round}-bare-paced`,
       }),
     };
-    return { acceptSingle, acceptBatched, deliver, latencyMs };
+    const neighbours = await measureNeighbours({ fanOut, farEnd }, load.fanned, client, round);
+    return { acceptSingle, acceptBatched, deliver, latencyMs, neighbours };
   } finally {
     await client.close();
   }
@@ -94,7 +110,7 @@ export async function measureRound(
 
 /** Deliveries a second of what waits, from the moment that the subscription is on until the last has arrived. */
 async function measureDeliveries(
-  { relay, farEnd }: RelayBench,
+  { relay, farEnd }: Pick<RelayBench, "relay" | "farEnd">,
   count: number,
   client: HttpClient,
   round: string,
@@ -112,24 +128,47 @@ async function measureDeliveries(
   return { relay: count / ((ended - started) / 1000), bare };
 }
 
-/** From the beginning of a POST until the event has arrived at the far end, one event at a time. */
+/** The same events without a receiver that never answers, and beside it. */
+async function measureNeighbours(
+  { fanOut, farEnd }: Pick<RelayBench, "fanOut" | "farEnd">,
+  count: number,
+  client: HttpClient,
+  round: string,
+): Promise<Neighbours> {
+  const common = { client, url: `${fanOut.url}/v1/events`, farEnd, count, each: NEIGHBOURS };
+  await command(fanOut, `/v1/subscriptions/${DEAD}/disable`);
+  const alone = await measureLatency({ ...common, prefix: `${round}-alone` });
+  await command(fanOut, `/v1/subscriptions/${DEAD}/enable`);
+  const besideDead = await measureLatency({ ...common, prefix: `${round}-beside` });
+  await command(fanOut, `/v1/subscriptions/${DEAD}/disable`);
+  if ((await farEnd.release()) !== WEBHOOK_CONCURRENCY)
+    throw new Error("the dead receiver was not waited for");
+  return { alone, besideDead };
+}
+
+/** From the beginning of a POST until the event has arrived at each of its receivers, one event at a time. */
 async function measureLatency(options: {
   readonly client: HttpClient;
   readonly url: string;
   readonly farEnd: FarEnd;
   readonly count: number;
   readonly prefix: string;
+  /** receivers of each event, default 1 */
+  readonly each?: number;
 }): Promise<readonly number[]> {
-  const { client, url, farEnd, count, prefix } = options;
+  const { client, url, farEnd, count, prefix, each = 1 } = options;
   await farEnd.reset();
   const posted = new Map<string, number>();
   for (const { id, body } of bodiesOf(prefix, count, 1)) {
     posted.set(id, monotonicMs());
     await postOne(client, url, { id, body });
-    const arrived = async (): Promise<boolean> => (await farEnd.count()) === posted.size;
+    const arrived = async (): Promise<boolean> => (await farEnd.count()) === posted.size * each;
     await waitFor("the event to arrive", arrived, { timeoutMs: PATIENCE_MS, intervalMs: 1 });
   }
-  return (await farEnd.arrivals()).map(([id, at]) => at - (posted.get(id) ?? Number.NaN));
+  return (await farEnd.arrivals()).map(([key, at]) => {
+    const [id = ""] = key.split("/");
+    return at - (posted.get(id) ?? Number.NaN);
+  });
 }
 
 interface Body {
@@ -169,6 +208,16 @@ async function postOne(client: HttpClient, url: string, { id, body }: Body): Pro
   const answer = await client.post(request, AbortSignal.timeout(PATIENCE_MS));
   if (answer.status !== 202 && answer.status !== 200)
     throw new Error(`${url} answers ${answer.status}: ${answer.body}`);
+}
+
+/** Subscriptions of a relay that tells each event to many, and to one that never answers. */
+export function neighboursConfig(farEnd: FarEnd): string {
+  const subscription = (name: string, url: string): string =>
+    `  - {name: ${name}, type: webhook, url: "${url}", secretFiles: key, allowAddresses: 127.0.0.1, timeout: 30s}`;
+  const wells = Array.from({ length: NEIGHBOURS }, (_, at) =>
+    subscription(`well-${at}`, `${farEnd.hookUrl}/${at}`),
+  );
+  return ["subscriptions:", ...wells, subscription(DEAD, farEnd.hangUrl)].join("\n");
 }
 
 /** The client that the relay delivers with. */

@@ -10,7 +10,13 @@ import { TEST_KEY } from "../../../webhook-relay/testing/relay-rig.ts";
 import { createCleanup } from "../../harness/cleanup.ts";
 import { startRelayProcess } from "../../relay/relay-process.ts";
 import { startFarEnd } from "./far-end-client.ts";
-import { measureRound, type RelayBench, type RelayLoad, type RelaySample } from "./measures.ts";
+import {
+  measureRound,
+  neighboursConfig,
+  type RelayBench,
+  type RelayLoad,
+  type RelaySample,
+} from "./measures.ts";
 import { formatRelay, summarizeRelay, type RelaySummary } from "./summary.ts";
 
 /** What the command line may say. */
@@ -19,8 +25,8 @@ export const RELAY_FLAGS = defineFlags({
   quick: { kind: "boolean", help: "a tenth of the events, to try the bench itself" },
 });
 
-const LOAD: RelayLoad = { single: 2_000, batched: 6_000, paced: 300 };
-const QUICK: RelayLoad = { single: 200, batched: 600, paced: 100 };
+const LOAD: RelayLoad = { single: 2_000, batched: 6_000, paced: 300, fanned: 50 };
+const QUICK: RelayLoad = { single: 200, batched: 600, paced: 100, fanned: 10 };
 const RESULTS = fileURLToPath(new URL("../results", import.meta.url));
 
 /** Measures a relay in a process of its own, prints a table and goals, and writes all samples to a JSON file. Answers the goals. */
@@ -31,14 +37,15 @@ export async function runRelayBench(
   const cleanup = createCleanup();
   try {
     const farEnd = await startFarEnd(cleanup);
+    const common = { cleanup, files: { key: `${TEST_KEY}\n` }, args: ["--log-level=warn"] };
     const relay = await startRelayProcess({
-      cleanup,
+      ...common,
       config: `subscriptions: [{name: hook, type: webhook, url: "${farEnd.hookUrl}", secretFiles: key, allowAddresses: 127.0.0.1}]`,
-      files: { key: `${TEST_KEY}\n` },
-      args: ["--log-level=warn"],
     });
+    const directory = join(cleanup.directory(), "fan-out");
+    const fanOut = await startRelayProcess({ ...common, directory, config: neighboursConfig(farEnd) });
     const load = flags.quick ? QUICK : LOAD;
-    const samples = await runRounds({ relay, farEnd }, load, flags.rounds, print);
+    const samples = await runRounds({ relay, fanOut, farEnd }, load, flags.rounds, print);
     const summary = summarizeRelay(samples);
     print(`\n${formatRelay(summary)}`);
     const file = await writeReport({ rounds: flags.rounds, load, summary, samples });

@@ -25,6 +25,8 @@ export interface RelayRow {
 /** What all rounds say. */
 export interface RelaySummary {
   readonly rows: readonly RelayRow[];
+  /** milliseconds to each of many receivers, 99th percentile; the ratio as in the rows */
+  readonly neighbours: { readonly alone: number; readonly besideDead: number; readonly ratio: number };
   readonly goals: readonly Goal[];
 }
 
@@ -48,6 +50,9 @@ export function summarizeRelay(samples: readonly RelaySample[]): RelaySummary {
     relay: percentile(sample.latencyMs.relay, percent),
     bare: percentile(sample.latencyMs.bare, percent),
   });
+  const slowest = samples.map(({ neighbours: { alone, besideDead } }) => {
+    return { alone: percentile(alone, 99), besideDead: percentile(besideDead, 99) };
+  });
   const batched = row("accepts, 100 to a request", "/s", ({ acceptBatched }) => acceptBatched);
   const delivered = row("deliveries", "/s", ({ deliver }) => deliver);
   return {
@@ -58,6 +63,11 @@ export function summarizeRelay(samples: readonly RelaySample[]): RelaySummary {
       row("post to arrival, p50", "ms", latency(50)),
       row("post to arrival, p99", "ms", latency(99)),
     ],
+    neighbours: {
+      alone: median(slowest.map(({ alone }) => alone)),
+      besideDead: median(slowest.map(({ besideDead }) => besideDead)),
+      ratio: median(slowest.map(({ alone, besideDead }) => besideDead / alone)),
+    },
     goals: [
       goal("batched accepts/s", batched.relay, WANTED_ACCEPTS),
       goal("deliveries/s", delivered.relay, WANTED_DELIVERIES),
@@ -66,7 +76,7 @@ export function summarizeRelay(samples: readonly RelaySample[]): RelaySummary {
 }
 
 /** The table, and below it each goal. */
-export function formatRelay({ rows, goals }: RelaySummary): string {
+export function formatRelay({ rows, neighbours, goals }: RelaySummary): string {
   const cells = [
     ["", "relay", "bare loop", "relay/bare"],
     ...rows.map(({ name, unit, relay, bare, ratio }) => [
@@ -86,7 +96,9 @@ export function formatRelay({ rows, goals }: RelaySummary): string {
     ({ name, value, wanted, met }) =>
       `${met ? "met   " : "MISSED"}  ${name} ${Math.round(value)}, at least ${wanted}`,
   );
-  return `${[...lines, "", ...marks].join("\n")}\n`;
+  const { alone, besideDead, ratio } = neighbours;
+  const beside = `post to arrival at each of many receivers, p99: ${show(alone, "ms")}, beside one that never answers ${show(besideDead, "ms")}, ratio ${ratio.toFixed(2)}`;
+  return `${[...lines, "", beside, "", ...marks].join("\n")}\n`;
 }
 
 function show(value: number, unit: RelayRow["unit"]): string {
