@@ -189,9 +189,9 @@ export function digestOf({ spec, status }: SalvageRecord): string | undefined {
   return status.digest ?? spec.digest;
 }
 
-/** The value of the index "image": what all records of one namespace and image have in common, on whatever node. */
+/** The value of the index "image": what all records of one namespace and image have in common, however it is spelt, on whatever node. */
 export function imageKey(namespace: string, image: string): string {
-  return `${namespace}\n${image}`;
+  return `${namespace}\n${comparableName(image)}`;
 }
 
 /** The same for a record; undefined until its first status was written. */

@@ -47,7 +47,13 @@ export function createRpcListener(options: AdapterOptions): (req: NodeRequest, r
     if (options.draining() && !("stream" in res)) res.setHeader("connection", "close");
     const handler = handlers.get(pathOf(req));
     if (handler === undefined) {
-      options.fallback(req, res);
+      try {
+        options.fallback(req, res);
+      } catch (error) {
+        // thrown on, it would end the process
+        options.logger.error("request failed", { error });
+        abortResponse(res);
+      }
       return;
     }
     serve(handler, req, res).catch((error: unknown) => {

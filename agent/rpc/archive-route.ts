@@ -32,7 +32,11 @@ export function createArchiveRoute(
   options: ArchiveRouteOptions,
 ): (req: NodeRequest, res: NodeResponse) => void {
   return (req, res) => {
-    const url = new URL(req.url ?? "/", "http://agent");
+    const url = URL.parse(req.url ?? "/", "http://agent");
+    if (url === null) {
+      answer(res, 400, "invalid_argument", "the request target is no URL");
+      return;
+    }
     if (url.pathname !== "/v1/archive") {
       // a call of a method that another version has must not look like an image that is not here
       const code = req.method === "POST" ? "unimplemented" : "not_found";

@@ -94,6 +94,7 @@ export async function startFakeAgent(options: FakeAgentOptions = {}): Promise<Fa
       registerReflection(router, [AgentService, Health]);
     },
     fallback(req, res) {
+      if (req.url === "/throws") throw new Error("a defect");
       res.writeHead(404, { "content-type": "text/plain" });
       res.end(`nothing at ${req.url}`);
     },

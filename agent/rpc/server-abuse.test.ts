@@ -52,6 +52,15 @@ describe("the rpc port under clients that misbehave", () => {
     return Buffer.concat(chunks).toString("latin1");
   }
 
+  it("outlives a route that throws", async () => {
+    const socket = dial();
+    socket.write(GET.replace("/slow", "/throws"));
+    assert.equal(await answerOf(socket), "");
+    const again = dial();
+    again.write(GET);
+    assert.match(await answerOf(again), /nothing at \/slow/);
+  });
+
   it("understands HTTP/1.1 that arrives byte by byte", async () => {
     const socket = dial();
     const answer = answerOf(socket);

@@ -33,6 +33,28 @@ test("work on different keys runs at the same time", async () => {
   await first;
 });
 
+test("a waiter that leaves does not take the key from its holder", async () => {
+  const lock = new KeyedLock();
+  const gate = Promise.withResolvers<void>();
+  const log: string[] = [];
+  const holder = lock.run("k", never, async () => {
+    await gate.promise;
+    log.push("holder");
+  });
+  const stop = new AbortController();
+  const waiter = lock.run("k", stop.signal, () => Promise.resolve());
+  stop.abort(new Error("left"));
+  await assert.rejects(waiter, /left/);
+  assert.equal(lock.isHeld("k"), true);
+  const later = lock.run("k", never, async () => {
+    log.push("later");
+  });
+  gate.resolve();
+  await Promise.all([holder, later]);
+  assert.deepEqual(log, ["holder", "later"]);
+  assert.equal(lock.isHeld("k"), false);
+});
+
 test("a waiter whose signal fires leaves, and those behind it still wait for the holder", async () => {
   const lock = new KeyedLock();
   const gate = Promise.withResolvers<void>();

@@ -21,7 +21,10 @@ export class KeyedLock {
       return await work();
     } finally {
       release();
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      // whoever left before its turn may have others before it still
+      void tail.then(() => {
+        if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      });
     }
   }
 }

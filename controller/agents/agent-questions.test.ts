@@ -36,6 +36,7 @@ function setUp() {
             if (node === "slow") throw new ConnectError("too late", Code.DeadlineExceeded);
             if (node === "held") await held;
             if (node.startsWith("dead")) throw new ConnectError("black hole", Code.Unavailable);
+            if (reference === "a layer") throw new ConnectError("is no manifest", Code.FailedPrecondition);
             if (reference.startsWith("absent")) throw new ConnectError("no such image", Code.NotFound);
             return { target: { digest: DIGEST }, names: ["app:v1"], complete: true, runnable: true };
           },
@@ -143,6 +144,21 @@ test("an agent that gives no answer is left alone for a while, whatever the ques
   pass(SILENT_AGENT_PAUSE_MS);
   await questions.ask("dead", "two", signal);
   assert.deepEqual(asked, ["dead one", "dead two"]);
+});
+
+test("an agent that refuses one question is asked others", async () => {
+  const { questions, asked, pass } = setUp();
+  for (let times = 0; times < 2; times += 1) {
+    assert.deepEqual(await questions.ask("a", "a layer", signal), {
+      kind: "silent",
+      why: "its agent answers: [failed_precondition] is no manifest",
+    });
+  }
+  assert.equal((await questions.ask("a", "app:v1", signal)).kind, "image");
+  assert.deepEqual(asked, ["a a layer", "a app:v1"]);
+  pass(ANSWER_MAX_AGE_MS);
+  await questions.ask("a", "a layer", signal);
+  assert.deepEqual(asked, ["a a layer", "a app:v1", "a a layer"]);
 });
 
 test("a node without an agent is silent, and nobody is asked", async () => {

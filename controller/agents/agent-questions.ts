@@ -51,6 +51,15 @@ interface Told {
   readonly forMs: number;
 }
 
+/** What an agent answers about what it was asked for, and about nothing else: e.g. that a digest is no image. */
+const ABOUT_THE_QUESTION: ReadonlySet<Code> = new Set([
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.ResourceExhausted,
+  Code.DataLoss,
+  Code.Internal,
+]);
+
 /** Asks each agent each question once: answers are kept for a while, and who asks meanwhile waits for the same answer. */
 export class CachedQuestions implements AgentQuestions {
   readonly #clients: { get(node: string): AgentClient | undefined };
@@ -144,6 +153,9 @@ export class CachedQuestions implements AgentQuestions {
       signal.throwIfAborted();
       const failure = ConnectError.from(error);
       if (failure.code === Code.NotFound) return { answer: { kind: "absent" }, forMs: ABSENCE_MAX_AGE_MS };
+      if (ABOUT_THE_QUESTION.has(failure.code)) {
+        return silence(`its agent answers: ${failure.message}`, ANSWER_MAX_AGE_MS);
+      }
       const why = `its agent does not answer: ${failure.message}`;
       const until = this.#clock.monotonic() + SILENT_AGENT_PAUSE_MS;
       this.#silent.set(node, { until, why });

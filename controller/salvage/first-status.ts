@@ -1,6 +1,5 @@
 import { isDigest } from "../../lib/digest.ts";
 import { subjectOf, type ClusterObjects } from "../cluster-view.ts";
-import type { Episode } from "../detect/episodes.ts";
 import type { FailureCause } from "../detect/failure.ts";
 import type { FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
@@ -53,7 +52,7 @@ export class FirstStatus {
         ownerKind: "SalvageRecord",
         ownerName: metadata.name,
         targetNode: targetNode === "" ? "(none)" : targetNode,
-        cause: "unknown" as const,
+        cause: this.#cause(metadata.namespace, "unknown", image),
       };
       const reason = isOrdered ? "Ordered" : "Detected";
       const message = isOrdered ? "ordered by hand" : "its pod has gone since";
@@ -73,7 +72,7 @@ export class FirstStatus {
         ownerKind: owner.kind,
         ownerName: owner.name,
         targetNode: episode.nodeName,
-        cause: this.#cause(metadata.namespace, episode),
+        cause: this.#cause(metadata.namespace, episode.cause, episode.failure.image),
       },
       reason: episode.failure.reason,
       message: episode.failure.message,
@@ -93,8 +92,8 @@ export class FirstStatus {
     return isDigest(digest) ? digest : NO_IMAGE;
   }
 
-  #cause(namespace: string, { cause, failure }: Episode): FailureCause {
-    return knownCause(cause, this.#options.book.withImage(namespace, failure.image));
+  #cause(namespace: string, cause: FailureCause, image: string): FailureCause {
+    return knownCause(cause, this.#options.book.withImage(namespace, image));
   }
 
   #incident(

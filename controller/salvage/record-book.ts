@@ -73,7 +73,7 @@ export class RecordBook {
     return [...keys].flatMap((key) => this.get(key) ?? []);
   }
 
-  /** Records of a namespace about one image as pods write it, on whatever node. */
+  /** Records of a namespace about one image, however it is spelt, on whatever node. */
   withImage(namespace: string, image: string): readonly SalvageRecord[] {
     const wanted = imageKey(namespace, image);
     const keys = new Set(this.#store.findKeys("image", wanted));

@@ -1,5 +1,6 @@
 import { isDigest } from "../../lib/digest.ts";
 import type { Logger } from "../../lib/log.ts";
+import { subjectOf } from "../cluster-view.ts";
 import { dispositionOf } from "../detect/disposition.ts";
 import { subjectOfEpisode, type FailingContainer, type FailureWatch } from "../detect/failure-watch.ts";
 import type { OptInCheck } from "../detect/opt-in-check.ts";
@@ -100,7 +101,7 @@ export class SubjectReconciler {
     const digest = resolution?.kind === "resolved" ? resolution.digest : undefined;
     const { image } = episode.failure;
     const key = keyOfFailure({ namespace: episode.namespace, image, digest, targetNode: episode.nodeName });
-    const records = this.#recordsOf(key, subject);
+    const records = this.#recordsAbout(key, subject);
     const decision = decideEpisode(records, failingPods(pods, asking), now());
     switch (decision.kind) {
       case "join":
@@ -119,7 +120,7 @@ export class SubjectReconciler {
           if (refusal) return { kind: "again", afterMs: REFUSED_RECHECK_MS };
         }
         overflow.forget(subject);
-        await this.#create(lead, key, records, priority, signal);
+        await this.#create(lead, key, priority, signal);
         return { kind: "again", afterMs: REFUSED_RECHECK_MS };
       }
     }
@@ -128,20 +129,20 @@ export class SubjectReconciler {
   async #create(
     { episode }: FailingContainer,
     key: RecordKey,
-    records: readonly SalvageRecord[],
     priority: Priority,
     signal: AbortSignal,
   ): Promise<void> {
     const { book, onRecord, logger } = this.#options;
     const { image } = episode.failure;
+    const subject = subjectOfEpisode(episode);
     const reading = readReference(image);
     const repository = reading.kind === "reference" ? reading.reference.repository : "";
     const order = { key, repository, imageRef: image, podName: episode.pod };
-    const first = nextEpisode(key, repository, records);
+    const first = nextEpisode(key, repository, this.#recordsOf(key, subject));
     let { record, changed } = await book.create(newRecord({ ...order, episode: first }), signal);
-    // names can be known beforehand: somebody may have made a record of that name about something else
+    // the same digest by another name may have taken it, or somebody who knew it beforehand
     for (let number = first + 1; !changed && number <= first + NAMES_TRIED_MAX; number += 1) {
-      if (recordKeyText(keyOfRecord(record)) === recordKeyText(key)) break;
+      if (isOfKey(record, key) && subjectOf(record) === subject) break;
       logger.warn("a record of this name is about something else, the next name is taken", {
         record: keyOf(record.metadata),
       });
@@ -177,23 +178,21 @@ export class SubjectReconciler {
   }
 
   /**
-   * Records of the same key, and open ones about the same name: what it means may have become known since. While nobody knows
-   * what it means, all about the name: one of them may have removed the name from the node, and the knowledge with it.
+   * Records about the same name: those of the same key, and open ones, since what the name means may have become known. While
+   * nobody knows what it means, all: one of them may have removed the name from the node, and the knowledge with it. Another
+   * name of the same digest has records of its own: a record makes one name.
    */
+  #recordsAbout(key: RecordKey, subject: string): readonly SalvageRecord[] {
+    return this.#options.book
+      .about(subject)
+      .filter((record) => isOfKey(record, key) || !isDigest(key.content) || !hasEnded(record.status))
+      .filter(isOwnHistory);
+  }
+
+  /** {@link #recordsAbout}, and all of the same key: they share a row of names. */
   #recordsOf(key: RecordKey, subject: string): readonly SalvageRecord[] {
-    const { book } = this.#options;
-    const text = recordKeyText(key);
-    const records = new Map<string, SalvageRecord>();
-    const about = book.about(subject);
-    for (const record of [...about, ...book.withDigest(key.content)]) {
-      const isAbout = about.includes(record);
-      const isSame = recordKeyText(keyOfRecord(record)) === text || (isAbout && !isDigest(key.content));
-      const isOpen = !hasEnded(record.status) && isAbout;
-      // history of the original, not yet marked as such
-      if (isLegacy(record)) continue;
-      if (isSame || isOpen) records.set(keyOf(record.metadata), record);
-    }
-    return [...records.values()];
+    const sameKey = this.#options.book.withDigest(key.content).filter((record) => isOfKey(record, key));
+    return [...new Set([...this.#recordsAbout(key, subject), ...sameKey.filter(isOwnHistory)])];
   }
 
   async #resolve(lead: FailingContainer, signal: AbortSignal): Promise<Resolution | undefined> {
@@ -270,6 +269,15 @@ export class SubjectReconciler {
     const { book } = this.#options;
     return book.about(subject).some(({ status }) => status.pods?.some(({ uid }) => uid === pod.uid) === true);
   }
+}
+
+function isOfKey(record: SalvageRecord, key: RecordKey): boolean {
+  return recordKeyText(keyOfRecord(record)) === recordKeyText(key);
+}
+
+/** Not what the original left, and is not yet marked as such. */
+function isOwnHistory(record: SalvageRecord): boolean {
+  return !isLegacy(record);
 }
 
 function episodeKey({ episode }: FailingContainer): string {

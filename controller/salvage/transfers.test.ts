@@ -225,6 +225,24 @@ test("progress is written now and then, and not when it says the same again", as
   assert.equal(server.requests.length, before + 2, "one for the progress, one for the end");
 });
 
+test("an attempt that says again and again what an earlier one has brought does not get on", async (t) => {
+  const { record, start, ended, server, clock, book } = await setUp(t);
+  const moved = { type: "progress", bytesTotal: 1000, bytesTransferred: 400, bytesReused: 0 } as const;
+  const running = await record(detected, planned, started, moved);
+  const key = `shop/${running.metadata.name}`;
+  const before = server.requests.length;
+  const job = start(running);
+  const again = { bytesTotal: 1000, bytesTransferred: 0, bytesReused: 400 };
+  for (let times = 0; times < 4; times += 1) {
+    await clock.advance(PROGRESS_WRITE_INTERVAL_MS);
+    job.progress(again);
+    await waitFor("what is there to be known", () => book.get(key)?.status.bytesReused === 400);
+  }
+  assert.equal(server.requests.length, before + 1);
+  job.succeed();
+  await ended(running);
+});
+
 test("an end that cannot be written for a while is written later, without another import", async (t) => {
   const { record, start, ended, server, driver, clock, transfers } = await setUp(t);
   const running = await record(detected, planned, started);

@@ -9,6 +9,7 @@ import type { SalvageRecord, SalvageRecordStatus } from "../objects/salvage-reco
 import { judgeImportFailure } from "./import-failure.ts";
 import type { FailedReason } from "./reasons.ts";
 import { RecordInvalidError, type RecordKeeper } from "./record-keeper.ts";
+import { byteFields } from "./record-parts.ts";
 import { isProgressDue } from "./record-state.ts";
 import type { RecordChange, TransferBytes } from "./record-change.ts";
 import { retryDelay } from "./retry.ts";
@@ -259,11 +260,13 @@ export class Transfers {
   }
 }
 
+/** Whether the record would say the same. */
 function isKnown(status: SalvageRecordStatus, bytes: TransferBytes): boolean {
+  const { bytesTotal, bytesTransferred, bytesReused } = byteFields(status, bytes);
   return (
-    status.bytesTotal === bytes.bytesTotal &&
-    status.bytesTransferred === bytes.bytesTransferred &&
-    status.bytesReused === bytes.bytesReused
+    status.bytesTotal === bytesTotal &&
+    status.bytesTransferred === bytesTransferred &&
+    status.bytesReused === bytesReused
   );
 }
 

@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { waitFor } from "../harness/wait.ts";
 import { SERVICE_ACCOUNT } from "./cluster.ts";
-import { startSimulatedRig } from "./simulated-rig.ts";
+import { orderManifest } from "./objects.ts";
+import { REGISTRY, startSimulatedRig } from "./simulated-rig.ts";
 
 const UNAUTHORIZED =
   "pulling from host registry.test:5000 failed with status code [manifests v1]: 401 Unauthorized";
@@ -36,6 +37,33 @@ test("a refusal of the registry is remembered over a restart by which the kubele
   await waitFor("the first one to be looked at again", async () => {
     return (await rig.controller.metric('tote_queue_work_seconds_count{queue="subjects"}')) >= 3;
   });
+  assert.equal(rig.fleet.begun.length, 0, "an image was moved that the registry had refused");
+});
+
+test("a refusal of the registry is remembered for orders, and for the same image spelt otherwise", async (t) => {
+  const rig = await startSimulatedRig(t);
+  rig.createNamespace("shop");
+  const image = rig.image("secret", "a");
+  const tagged = `${REGISTRY}/secret:latest`;
+  rig.fleet.agent("a").put(image, tagged);
+  rig.kubelets.failWith(() => UNAUTHORIZED);
+  rig.createPod({ name: "one", namespace: "shop", node: "b", image: tagged });
+  assert.equal((await rig.waitForEnd("shop")).reason, "NotAuthorized");
+
+  const { metadata, ...order } = orderManifest("by-hand", "shop", { imageRef: tagged, targetNode: "c" });
+  rig.server.put({
+    ...order,
+    apiVersion: "tote.dev/v1alpha1",
+    kind: "SalvageRecord",
+    metadata: { ...metadata },
+  });
+  rig.kubelets.failWith((name) => `Back-off pulling image "${name}"`);
+  rig.createPod({ name: "two", namespace: "shop", node: "c", image: `${REGISTRY}/secret` });
+  const [, second, third] = await waitFor("three records to end", () => {
+    const records = rig.records("shop");
+    return records.length === 3 && records.every(({ status }) => status.completedAt !== undefined) && records;
+  });
+  for (const record of [second, third]) assert.equal(record?.status.reason, "NotAuthorized");
   assert.equal(rig.fleet.begun.length, 0, "an image was moved that the registry had refused");
 });
 
