@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile, stat, truncate } from "node:fs/promises";
+import http from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { urlToHttpOptions } from "node:url";
 
 import { ROLES } from "../../lib/roles.ts";
 import { assertImageRuns } from "../harness/assert-image.ts";
@@ -149,6 +152,16 @@ describe("an archive taken with curl, as docs/rpc.md shows it", () => {
     assert.ok(exit === 18 || exit === 56 || exit === 92, `curl exited with ${exit}: ${words}`);
     assert.ok((await stat(file)).size < bytes);
     await secure.restart({ args: [] });
+  });
+
+  test("a target that is no URL is answered, and ends nothing", async () => {
+    for (const path of ["//", "///", "/\\", "//a:b/"]) {
+      const request = http.get({ ...urlToHttpOptions(new URL(rig.a.insecure.url)), path, agent: false });
+      const [response] = await once(request, "response");
+      assert.ok([400, 404].includes(response.statusCode), `${path}: ${response.statusCode}`);
+      response.resume();
+    }
+    assert.equal(rig.a.insecure.status(), undefined, "the agent has ended");
   });
 });
 
