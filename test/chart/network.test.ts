@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { before, suite, test } from "node:test";
 
-import { asObject } from "../../controller/objects/json.ts";
-import { NAMESPACE, render, type Manifest } from "./helm.ts";
+import { asObject, asObjects } from "../../controller/objects/json.ts";
+import { find, NAMESPACE, render, type Manifest } from "./helm.ts";
 import { isAllowed, type End } from "./network-policy.ts";
 import { VALUE_SETS } from "./value-sets.ts";
 
@@ -75,6 +75,14 @@ const KEPT_OUT: readonly Row[] = [
   ["anybody to doctor", CONTROLLER, TEST, 8080],
 ];
 
+/** Where the relay's policy lets it go to, besides DNS. */
+function receivers(manifests: readonly Manifest[]): readonly unknown[] {
+  const { egress } = asObject(find(manifests, "NetworkPolicy", "tote-relay")["spec"]);
+  return asObjects(egress, 10)
+    .flatMap(({ to }) => asObjects(to, 10))
+    .flatMap(({ ipBlock }) => (ipBlock === undefined ? [] : [ipBlock]));
+}
+
 void suite("network policies", () => {
   let full: readonly Manifest[] = [];
   before(async () => {
@@ -110,6 +118,24 @@ void suite("network policies", () => {
     for (const name of ["apiServer", "dns"]) {
       await assert.rejects(render({ networkPolicy: { [name]: { ports: [] } } }), new RegExp(name));
     }
+  });
+
+  void test("narrowed CIDRs of receivers are open as they are, exceptions are for those that end in /0", async () => {
+    const manifests = await render(VALUE_SETS["narrowed"]);
+    assert.ok(isAllowed(manifests, { from: RELAY, to: RECEIVER, port: 443 }));
+    assert.ok(!isAllowed(manifests, { from: RELAY, to: NODE, port: 443 }));
+    assert.ok(!isAllowed(manifests, { from: RELAY, to: METADATA, port: 443 }));
+    assert.deepEqual(receivers(manifests), [{ cidr: "203.0.113.0/24" }, { cidr: "2001:db8::/32" }]);
+
+    const relay = {
+      cidrs: ["203.0.113.0/24", "0.0.0.0/0", "::/0"],
+      except: ["169.254.0.0/16", "fd00:ec2::/32"],
+    };
+    assert.deepEqual(receivers(await render({ ...VALUE_SETS["narrowed"], networkPolicy: { relay } })), [
+      { cidr: "203.0.113.0/24" },
+      { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] },
+      { cidr: "::/0", except: ["fd00:ec2::/32"] },
+    ]);
   });
 
   void test("DNS may listen elsewhere", async () => {

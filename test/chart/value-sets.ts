@@ -31,6 +31,10 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
       persistence: { storageClass: "fast" },
     },
   },
+  narrowed: {
+    networkPolicy: { relay: { cidrs: ["203.0.113.0/24", "2001:db8::/32"] } },
+    notifications: { webhookUrl: "https://hook.example.com/" },
+  },
   insecure: {
     tls: { enabled: false, iKnowThisIsInsecure: true },
     notifications: { webhookUrl: "https://x.example/" },
