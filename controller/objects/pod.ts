@@ -19,6 +19,11 @@ export interface PodContainer {
   readonly state: ContainerState;
   /** `imageID` of the status, "" while there is none */
   readonly imageId: string;
+  /**
+   * `image` of the status, normalised, where that is another tag of the repository: another name of the same image, or the
+   * image before an edit in place, while its container still ends
+   */
+  readonly otherTag?: string;
   /** why it waits; absent when it does not, or nobody said why */
   readonly waiting?: WaitingState;
 }

@@ -9,7 +9,8 @@ import {
   MESSAGE_TAIL_CHARS,
 } from "../limits.ts";
 import { rawPod } from "../testing/pods.ts";
-import { createStringPool } from "./string-pool.ts";
+import type { PodContainer } from "./pod.ts";
+import { createStringPool, noPool } from "./string-pool.ts";
 import { stripPod } from "./strip-pod.ts";
 
 test("a pod keeps what detection needs and drops the rest", () => {
@@ -80,6 +81,29 @@ test("a pod keeps what detection needs and drops the rest", () => {
     ],
     imageVolumes: [],
   });
+});
+
+test("the image of the status is kept, in shared memory, where it is another tag of the repository", () => {
+  const shared: string[] = [];
+  const pool = { ...noPool, share: (text: string) => (shared.push(text), text) };
+  const imageId = "docker.io/library/app@sha256:1";
+  function strip(statusImage: string, image = "app:v2", id = imageId): PodContainer | undefined {
+    const raw = rawPod({ containers: [{ image, statusImage, imageId: id, isRunning: true }] });
+    return stripPod(raw, pool).containers[0];
+  }
+  assert.equal(strip("docker.io/library/app:v1")?.otherTag, "docker.io/library/app:v1");
+  assert.equal(strip("app:v1")?.otherTag, "docker.io/library/app:v1");
+  assert.equal(shared.filter((text) => text === "docker.io/library/app:v1").length, 2);
+  const nothing = [
+    strip("docker.io/library/app:v2"),
+    strip("docker.io/library/other:v1"),
+    strip(`docker.io/library/app@sha256:${"a".repeat(64)}`),
+    strip(`sha256:${"a".repeat(64)}`),
+    strip("a".repeat(2 * IMAGE_MAX_CHARS)),
+    strip("app:v1", `app@sha256:${"a".repeat(64)}`),
+    strip("app:v1", "app:v2", ""),
+  ];
+  for (const container of nothing) assert.equal(container !== undefined && "otherTag" in container, false);
 });
 
 test("a container without status waits", () => {

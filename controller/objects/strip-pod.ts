@@ -8,6 +8,7 @@ import {
   MESSAGE_HEAD_CHARS,
   MESSAGE_TAIL_CHARS,
 } from "../limits.ts";
+import { otherTag } from "./image-name.ts";
 import { asObject, asObjects, asText, asTime } from "./json.ts";
 import { toteAnnotations } from "./metadata.ts";
 import { controllerOf } from "./owner.ts";
@@ -77,13 +78,18 @@ function stripContainers(
     const name = asText(spec["name"]);
     const status = byName.get(name) ?? {};
     const { state, waiting } = stripState(asObject(status["state"]), pool);
+    const image = cutText(asText(spec["image"]), IMAGE_MAX_CHARS);
+    const imageId = cutText(asText(status["imageID"]), IMAGE_MAX_CHARS);
+    const told =
+      imageId === "" ? undefined : otherTag(image, cutText(asText(status["image"]), IMAGE_MAX_CHARS));
     return {
       name: pool.share(name),
       kind,
-      image: pool.share(cutText(asText(spec["image"]), IMAGE_MAX_CHARS)),
+      image: pool.share(image),
       pullPolicy: pullPolicy(spec["imagePullPolicy"]),
       state,
-      imageId: pool.share(cutText(asText(status["imageID"]), IMAGE_MAX_CHARS)),
+      imageId: pool.share(imageId),
+      ...(told !== undefined && { otherTag: pool.share(told) }),
       ...(waiting !== undefined && { waiting }),
     };
   });

@@ -14,9 +14,15 @@ export interface Evidence {
   readonly from: string;
 }
 
+/** What pods and nodes are asked. */
+export interface Witnesses {
+  readonly pods: readonly StrippedPod[];
+  readonly nodes: readonly StrippedNode[];
+}
+
 /** Running pods of the same controller and revision whose container has the very same image name. */
 export function siblingEvidence(
-  pods: readonly StrippedPod[],
+  { pods, nodes }: Witnesses,
   failing: StrippedPod,
   reference: ImageReference,
 ): readonly Evidence[] {
@@ -28,17 +34,19 @@ export function siblingEvidence(
       pod.owner?.uid === owner.uid &&
       pod.revision === failing.revision,
   );
-  return podEvidence(siblings, reference, (container) => container.state === "running");
+  return podEvidence({ pods: siblings, nodes }, reference, (container) => container.state === "running");
 }
 
 /** Pods of one namespace, running or finished, whose container has the very same image name. */
 export function namespaceEvidence(
-  pods: readonly StrippedPod[],
+  { pods, nodes }: Witnesses,
   namespace: string,
   reference: ImageReference,
 ): readonly Evidence[] {
   const own = pods.filter((pod) => pod.namespace === namespace);
-  return podEvidence(own, reference, (container, pod) => container.state === "running" || isFinished(pod));
+  const counts = (container: PodContainer, pod: StrippedPod): boolean =>
+    container.state === "running" || isFinished(pod);
+  return podEvidence({ pods: own, nodes }, reference, counts);
 }
 
 /** Images that a node's status lists under the name and exactly one digest of the same repository. */
@@ -55,19 +63,32 @@ export function nodeEvidence(nodes: readonly StrippedNode[], reference: ImageRef
 }
 
 function podEvidence(
-  pods: readonly StrippedPod[],
+  { pods, nodes }: Witnesses,
   reference: ImageReference,
   counts: (container: PodContainer, pod: StrippedPod) => boolean,
 ): readonly Evidence[] {
   return pods.flatMap((pod) =>
     pod.containers
       .filter((container) => counts(container, pod) && canonicalName(container.image) === reference.canonical)
-      .map((container) => parseImageId(container.imageId))
-      .filter((identity) => identity?.repository === reference.repository)
-      .flatMap((identity) =>
-        identity === undefined ? [] : [{ digest: identity.digest, from: `pod ${pod.name}` }],
-      ),
+      .flatMap(({ imageId, otherTag }) => {
+        const identity = parseImageId(imageId);
+        if (identity?.repository !== reference.repository) return [];
+        const { repository, digest } = identity;
+        const isNamed =
+          otherTag === undefined ||
+          isOneImage([reference.canonical, otherTag, `${repository}@${digest}`], pod.nodeName, nodes);
+        return isNamed ? [{ digest, from: `pod ${pod.name}` }] : [];
+      }),
   );
+}
+
+/**
+ * Whether the node lists all the names for one image. The runtime tells the first tag of an image, which need not be the
+ * one of the spec; but a container that still ends after an edit in place tells the tag from before.
+ */
+function isOneImage(names: readonly string[], nodeName: string, nodes: readonly StrippedNode[]): boolean {
+  const node = nodes.find(({ name }) => name === nodeName);
+  return node?.images.some((image) => names.every((name) => image.includes(name))) === true;
 }
 
 /** While a container of a live pod has ended, its status may tell of the image before an edit in place. */

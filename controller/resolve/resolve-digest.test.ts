@@ -149,6 +149,19 @@ const TABLE: readonly (readonly [string, Partial<ResolutionFacts>, string])[] = 
     "unresolved",
   ],
   [
+    "a sibling still ends after an edit in place, and a node has the tag",
+    {
+      pods: [
+        running("s", OLD, {
+          owner: OWNER,
+          containers: [{ isRunning: true, imageId: `${REPOSITORY}@${OLD}`, statusImage: `${REPOSITORY}:v0` }],
+        }),
+      ],
+      nodes: [holder("a", NEW)],
+    },
+    "nodes new",
+  ],
+  [
     "a bare digest of a configuration is no evidence",
     { pods: [running("s", NEW, { owner: OWNER, containers: [{ isRunning: true, imageId: NEW }] })] },
     "unresolved",

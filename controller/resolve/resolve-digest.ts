@@ -64,7 +64,7 @@ export type Resolution =
  * only disagreement inside that tier makes the name ambiguous. Pure.
  */
 export function resolveDigest(facts: ResolutionFacts): Resolution {
-  const { reference, namespace, pod, pods } = facts;
+  const { reference, namespace, pod } = facts;
   if (reference.digest !== undefined) {
     if (isDigest(reference.digest)) {
       return { kind: "resolved", tier: "reference", digest: reference.digest, from: ["the image's name"] };
@@ -74,8 +74,8 @@ export function resolveDigest(facts: ResolutionFacts): Resolution {
   }
   const tiers: readonly (readonly [ResolutionTier, () => readonly Evidence[]])[] = [
     ["target", () => single(facts.target, "the target node")],
-    ["siblings", () => (pod === undefined ? [] : siblingEvidence(pods, pod, reference))],
-    ["namespace", () => namespaceEvidence(pods, namespace, reference)],
+    ["siblings", () => (pod === undefined ? [] : siblingEvidence(facts, pod, reference))],
+    ["namespace", () => namespaceEvidence(facts, namespace, reference)],
     ["nodes", () => namesOnNodes(facts)],
     ["registry", () => single(facts.registry, "the registry")],
   ];

@@ -14,6 +14,8 @@ export interface ContainerOptions {
   readonly isRunning?: boolean;
   readonly isTerminated?: boolean;
   readonly imageId?: string;
+  /** the image as the status has it; else the spec's */
+  readonly statusImage?: string;
 }
 
 /** A pod for tests. */
@@ -52,7 +54,7 @@ export function rawPod(options: PodOptions = {}): Record<string, unknown> {
     }));
     status[statuses] = containers.map((one) => ({
       name: one.name ?? "app",
-      image: one.image ?? "registry.test:5000/app:v1",
+      image: one.statusImage ?? one.image ?? "registry.test:5000/app:v1",
       imageID: one.imageId ?? "",
       state: stateOf(one),
     }));
