@@ -21,6 +21,8 @@ export interface ConcludeContext {
   /** milliseconds since 1970 */
   readonly startedAt: number;
   readonly policy: RetryPolicy;
+  /** see `DecisionContext` */
+  readonly isEarly: boolean;
 }
 
 /** What conclusions are drawn with. */
@@ -105,12 +107,14 @@ function judge(outcome: Outcome, health: LaneHealth, options: ConcludeOptions): 
 
 function endOf(
   { outcome, durationMs, isInterrupted }: FinishedAttempt,
-  { lease, startedAt, policy }: ConcludeContext,
+  { lease, startedAt, policy, isEarly }: ConcludeContext,
   options: ConcludeOptions & { readonly health: AttemptEnd["health"] },
 ): AttemptEnd {
   const { clock, random, redact, health } = options;
   const now = clock.now();
-  const decision = isInterrupted ? giveBack(lease, now) : decide(outcome, { lease, policy, now, random });
+  const decision = isInterrupted
+    ? giveBack(lease, now)
+    : decide(outcome, { lease, policy, isEarly, now, random });
   return {
     ...decision,
     lease,

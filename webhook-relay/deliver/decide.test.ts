@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { RETRY_SCHEDULE_MS } from "../limits.ts";
 import type { Outcome } from "../sinks/sink.ts";
-import { decide, pauseBefore, type DecisionContext } from "./decide.ts";
+import { decide, pauseBefore, type Decision, type DecisionContext } from "./decide.ts";
 
 const NOW = 1_000_000_000;
 const FAILED = {
@@ -18,6 +18,7 @@ function context(lease: Partial<DecisionContext["lease"]> = {}, random = 0.5): D
   return {
     lease: { attempts: 0, spent: 0, rejections: 0, ageFrom: NOW, ...lease },
     policy: { scheduleMs: RETRY_SCHEDULE_MS, maxAgeMs: 30 * 3_600_000 },
+    isEarly: false,
     now: NOW,
     random: () => random,
   };
@@ -84,6 +85,19 @@ test("what is not the receiver's fault costs no attempt but waits longer each ti
   assert.deepEqual([later.state, later.spent, later.dueAt - NOW], ["pending", 0, 12 * 3_600_000]);
   assert.equal(decide(free, context({ attempts: 40, ageFrom: NOW - 31 * 3_600_000 })).state, "dead");
 });
+
+test("an attempt before its time costs nothing when the receiver is still down, until the delivery is too old", () => {
+  const early = { ...context({ attempts: 40, spent: 9 }), isEarly: true };
+  assert.deepEqual(pick(decide(FAILED, early)), ["pending", 9]);
+  assert.deepEqual(pick(decide({ ...FAILED, trips: false }, early)), ["dead", 10]);
+  assert.deepEqual(pick(decide(FAILED, { ...early, isEarly: false })), ["dead", 10]);
+  const old = decide(FAILED, { ...early, now: NOW + 30 * 3_600_000 });
+  assert.match(old.message, /^older than 30h, at last: answered 503$/);
+});
+
+function pick({ state, spent }: Decision): readonly [Decision["state"], number] {
+  return [state, spent];
+}
 
 test("a delivery near its end has one last attempt at the end", () => {
   const next = decide(FAILED, context({ attempts: 5, spent: 5, ageFrom: NOW - 30 * 3_600_000 + 60_000 }));

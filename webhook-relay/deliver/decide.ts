@@ -20,6 +20,8 @@ export interface Decision {
 export interface DecisionContext {
   readonly lease: Pick<Lease, "attempts" | "spent" | "rejections" | "ageFrom">;
   readonly policy: RetryPolicy;
+  /** it was made before its time, to see whether the receiver is back */
+  readonly isEarly: boolean;
   /** milliseconds since 1970 */
   readonly now: number;
   /** 0 included to 1 excluded */
@@ -68,8 +70,10 @@ function decideRejected(
 }
 
 function decideRetry(outcome: Extract<Outcome, { kind: "retry" }>, context: DecisionContext): Decision {
-  const { lease, now } = context;
-  const spent = lease.spent + (outcome.costsAttempt ? 1 : 0);
+  const { lease, now, isEarly } = context;
+  // a receiver that is still down was asked for the sake of all that waits
+  const isFree = !outcome.costsAttempt || (isEarly && outcome.trips);
+  const spent = lease.spent + (isFree ? 0 : 1);
   return spent > lease.spent && spent >= context.policy.scheduleMs.length
     ? {
         ...deadAt(now, { ...outcome, message: `given up after ${spent} attempts: ${outcome.message}` }),

@@ -31,6 +31,13 @@ export interface LaneOptions {
   readonly giveUp: AbortSignal;
 }
 
+/** What a lane has taken from the store. */
+interface Taken {
+  readonly leases: readonly Lease[];
+  /** before its time, see `DecisionContext` */
+  readonly isEarly: boolean;
+}
+
 /** Delivers what waits for one subscription. Lanes share nothing, so that none slows another. */
 export class Lane {
   readonly #options: LaneOptions;
@@ -146,21 +153,22 @@ export class Lane {
       const pauseMs = this.#sinks.sink.waitMs?.() ?? 0;
       if (pauseMs > 0) return pauseMs;
       const ahead = this.#ready.splice(0, free);
-      for (const lease of ahead) this.#begin(lease);
+      for (const lease of ahead) this.#begin(lease, false);
       if (ahead.length > 0) continue;
       const allowed = this.#bucket?.take(free, clock.monotonic()) ?? free;
       if (allowed === 0) return this.#bucket?.waitMs(clock.monotonic()) ?? LANE_IDLE_MS;
-      const leases = await this.#lease(isProbe ? allowed : allowed + this.#lookAhead(), isProbe);
+      const limit = isProbe ? allowed : allowed + this.#lookAhead();
+      const { leases, isEarly } = await this.#lease(limit, isProbe);
       this.#bucket?.giveBack(allowed - leases.length);
       if (leases.length === 0) return this.#untilNext();
       if (isProbe) this.#health.set(afterProbeStart(this.#health.current));
       this.#ready = leases.slice(allowed);
-      for (const lease of leases.slice(0, allowed)) this.#begin(lease);
+      for (const lease of leases.slice(0, allowed)) this.#begin(lease, isEarly);
     }
     return LANE_IDLE_MS;
   }
 
-  async #lease(limit: number, isProbe: boolean): Promise<readonly Lease[]> {
+  async #lease(limit: number, isProbe: boolean): Promise<Taken> {
     const { store, clock } = this.#options;
     const { folding } = this.#sinks.sink;
     const lease = (): Promise<readonly Lease[]> =>
@@ -168,7 +176,7 @@ export class Lane {
     const due = await lease();
     // a receiver that was down is looked after, even when nothing is due for hours
     const isEarly = due.length === 0 && isProbe && (await store.hastenOne(this.#name, clock.now()));
-    return isEarly ? await lease() : due;
+    return { leases: isEarly ? await lease() : due, isEarly };
   }
 
   /** Leases to take beyond what can begin now: none where what is due may change until then. */
@@ -198,15 +206,15 @@ export class Lane {
     return due === undefined ? LANE_IDLE_MS : Math.max(1, due - this.#options.clock.now());
   }
 
-  #begin(lease: Lease): void {
-    const attempt = this.#attempt(lease).finally(() => {
+  #begin(lease: Lease, isEarly: boolean): void {
+    const attempt = this.#attempt(lease, isEarly).finally(() => {
       this.#underWay.delete(attempt);
       this.wake();
     });
     this.#underWay.add(attempt);
   }
 
-  async #attempt(lease: Lease): Promise<void> {
+  async #attempt(lease: Lease, isEarly: boolean): Promise<void> {
     const { clock, runner } = this.#options;
     const holder = this.#sinks;
     holder.begin();
@@ -229,7 +237,8 @@ export class Lane {
       const finished =
         batch instanceof Error ? unreadable(batch) : await runner.run(holder.sink, batch, attempt);
       const firstTime = batch instanceof Error ? undefined : Date.parse(batch.firstTime);
-      const context = { lease, firstTime, startedAt, policy: this.#resolved.subscription.retry };
+      const policy = this.#resolved.subscription.retry;
+      const context = { lease, firstTime, startedAt, policy, isEarly };
       const conclusion = concludeAttempt(finished, context, this.#health, this.#options);
       // the outcome counts from here on, whether it is on disk or not
       sent();

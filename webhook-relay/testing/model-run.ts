@@ -201,7 +201,7 @@ export class ModelRun {
   }
 
   async #conclude(lease: Lease, outcome: Outcome): Promise<void> {
-    const context = { lease, firstTime: this.#now, startedAt: this.#now, policy: POLICY };
+    const context = { lease, firstTime: this.#now, startedAt: this.#now, policy: POLICY, isEarly: false };
     await concludeAttempt({ outcome, durationMs: 1, isInterrupted: false }, context, this.#health, {
       store: this.#store,
       clock: this.#clock,
