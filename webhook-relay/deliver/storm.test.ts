@@ -128,6 +128,33 @@ test("a summary that fails is sent again with the same id and body, what came me
   assert.equal(new Set(ids).size, 3);
 });
 
+test("a replay sends each message once, however many steps it takes through those that are part of it", async (t) => {
+  const receiver = await startReceiver(t);
+  const config = `subscriptions:\n${line("one", receiver, ", group: {interval: 1s}")}`;
+  const clock = createMovingClock();
+  const rig = await startRig(t, { config, clock });
+  await postAll(
+    rig,
+    Array.from({ length: 61 }, (_, at) => `e${at}`),
+  );
+  const pending = (): number => {
+    const [found] = rig.relay.control.subscriptions();
+    return found === undefined ? 0 : found.pending + found.delivering;
+  };
+  clock.skip(1000);
+  await waitFor("all", () => countOf(receiver) === 61 && pending() === 0);
+  const before = receiver.ids();
+  const { id } = await rig.relay.control.createReplay({ subscription: "one", state: "delivered" }, 10);
+  await waitFor("the replay", () => {
+    // what a step has asked for ends before the next one
+    if (pending() === 0) clock.skip(1000);
+    return rig.relay.control.replay(id)?.state === "done";
+  });
+  await waitFor("its last message", () => pending() === 0);
+  assert.deepEqual(receiver.ids().slice(before.length).toSorted(), before.toSorted());
+  assert.equal(rig.relay.control.replay(id)?.replayed, before.length);
+});
+
 test("one dead endpoint among a hundred slows none of the others", async (t) => {
   const receiver = await startReceiver(t);
   const hanging = await startReceiver(t);

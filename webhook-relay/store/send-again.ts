@@ -16,10 +16,13 @@ export function sendAgain(
 ): "queued" | "not_found" | "under_way" {
   const row = statements.deliveryForAgain.get(deliveryId);
   if (row === undefined) return "not_found";
+  return queue(statements, leadOf(statements, row), now);
+}
+
+/** The delivery that a delivery's message goes out as: another that leads it, or itself. */
+function leadOf(statements: Statements, row: Row): Row {
   const lead = optionalInt(row, "lead_id");
-  const leadRow = lead === undefined ? undefined : statements.deliveryForAgain.get(lead);
-  if (leadRow !== undefined) return queue(statements, leadRow, now);
-  return queue(statements, row, now);
+  return (lead === undefined ? undefined : statements.deliveryForAgain.get(lead)) ?? row;
 }
 
 function queue(statements: Statements, row: Row, now: number): "queued" | "under_way" {
@@ -58,7 +61,7 @@ export function stepReplay(
 ): ReplayStep | undefined {
   const row = statements.findReplay.get(id);
   if (row === undefined || text(row, "state") !== "running") return undefined;
-  const { query } = readReplay(row);
+  const { query, createdAt } = readReplay(row);
   const found = nextDeliveries(database, deliveryFilter(query), {
     after: int(row, "after_id"),
     until: int(row, "until_id"),
@@ -67,9 +70,10 @@ export function stepReplay(
   const subscriptions = new Set<string>();
   let replayed = 0;
   for (const delivery of found) {
-    // a message of several was queued by the first of them, and is pending now
+    // a message of several was queued by the first of them, and is pending now or has ended again
     const current = statements.deliveryForAgain.get(int(delivery, "id"));
     if (current === undefined || !ENDED.has(text(current, "state"))) continue;
+    if (isSentSince(leadOf(statements, current), createdAt)) continue;
     if (sendAgain(statements, int(delivery, "id"), now) !== "queued") continue;
     subscriptions.add(text(delivery, "subscription"));
     replayed += 1;
@@ -80,6 +84,10 @@ export function stepReplay(
   else statements.advanceReplay.run({ id, after: int(last, "id"), replayed });
   const after = statements.findReplay.get(id);
   return after === undefined ? undefined : { replay: readReplay(after), subscriptions: [...subscriptions] };
+}
+
+function isSentSince(lead: Row, time: number): boolean {
+  return int(lead, "is_replay") === 1 && int(lead, "age_from") >= time;
 }
 
 const ENDED: ReadonlySet<string> = new Set(["delivered", "dead"]);

@@ -127,7 +127,7 @@ const SQL = {
   shiftWindows: "UPDATE windows SET ends_at = ends_at + :by",
 
   // again
-  deliveryForAgain: "SELECT id, state, lead_id FROM deliveries WHERE id = ?",
+  deliveryForAgain: "SELECT id, state, lead_id, age_from, is_replay FROM deliveries WHERE id = ?",
   again: `UPDATE deliveries SET state = 'pending', lead_id = NULL, due_at = :now, age_from = :now, ended_at = NULL, spent = 0,
       rejections = 0, is_replay = max(is_replay, state <> 'pending')
     WHERE id = :id`,

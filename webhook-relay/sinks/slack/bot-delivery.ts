@@ -110,7 +110,7 @@ async function addToStormMessage(options: BotDeliveryOptions, batch: Batch): Pro
   const isOn = gate.storm !== undefined;
   const before = isOn ? readStorm(state.get(key)) : undefined;
   const openedAt = gate.openedAt();
-  const card = addToStorm(before?.card, batch);
+  const card = addToStorm(before?.card, batch, attempt.isReplay);
   // the storms of a channel are told apart by their first delivery
   const mark = blockIdOf(`${key}\n${before === undefined ? batch.items[0]?.event.id : openedAt}`);
   const rendered = renderStorm(card, mark);

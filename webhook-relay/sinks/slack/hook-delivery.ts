@@ -33,7 +33,7 @@ export async function deliverToHook(options: HookDeliveryOptions, batch: Batch):
   const rendered = isAlone
     ? renderAlone(first.event)
     : isStorm
-      ? renderStorm(addToStorm(undefined, batch))
+      ? renderStorm(addToStorm(undefined, batch, false))
       : renderIncident(addToCard(undefined, batch, false));
   const answer = await send(options, rendered);
   if (answer.kind === "ok" && isStorm) gate.added({ openedAt: gate.openedAt(), lastAt: now });

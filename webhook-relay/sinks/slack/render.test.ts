@@ -106,7 +106,7 @@ test("every message is within the limits, calls nobody and speaks of debt, whate
       const events = Array.from({ length: 1 + Math.floor(random() * 30) }, () => hostileEvent(random));
       const batch = batchOf(events, events.length + Math.floor(random() * 10_000));
       card = addToCard(card, batch, random() < 0.2);
-      storm = addToStorm(storm, batch);
+      storm = addToStorm(storm, batch, random() < 0.2);
       check(renderIncident(card, blockIdOf("a")), true);
       check(renderStorm(storm, blockIdOf("b")), true);
       check(renderReply(events, batch.total - events.length, random() < 0.5), false);
@@ -146,7 +146,7 @@ test("what is largest by design still fits", () => {
   const batch = batchOf(events, 10_000);
   const card = addToCard(undefined, batch, false);
   check(renderIncident(card), true);
-  check(renderStorm(addToStorm(undefined, batch)), true);
+  check(renderStorm(addToStorm(undefined, batch, false)), true);
   check(renderReply(events, 9_000, true), false);
   assert.equal(card.counts.length, 21, "20 types and the others");
 });
@@ -205,6 +205,18 @@ test("events in any order give the same state, steps and gaps filled", () => {
     }
     assert.deepEqual(card, whole, String(order));
   }
+});
+
+test("a storm that is sent again is not counted again, unless its message is another", () => {
+  const batch = batchOf([testEvent()], 30);
+  const storm = addToStorm(undefined, batch, false);
+  assert.equal(storm.total, 30);
+  const again = addToStorm(storm, batch, true);
+  assert.deepEqual([again.total, again.counts], [storm.total, storm.counts]);
+  assert.equal(addToStorm(storm, batch, false).total, 60);
+  assert.equal(addToStorm(undefined, batch, true).total, 30);
+  const later = batchOf([testEvent({ time: "2026-02-01T12:00:00.000Z" })], 5);
+  assert.equal(addToStorm(storm, later, true).total, 35, "what was never in it");
 });
 
 test("what another release remembered is not trusted", () => {

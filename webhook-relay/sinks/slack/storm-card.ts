@@ -27,8 +27,11 @@ export interface Sample {
   readonly image: string;
 }
 
-/** Adds a batch to what is shown. Pure. */
-export function addToStorm(before: StormCard | undefined, batch: Batch): StormCard {
+/**
+ * Adds a batch to what is shown. Pure.
+ * @param isReplay its events were sent before: those of the time that is shown are counted already
+ */
+export function addToStorm(before: StormCard | undefined, batch: Batch, isReplay: boolean): StormCard {
   const events = byTime(batch.items.map(({ event }) => event));
   const samples = [...(before?.samples ?? []), ...events.map(toSample)];
   const kept =
@@ -38,10 +41,11 @@ export function addToStorm(before: StormCard | undefined, batch: Batch): StormCa
   const { firstTime, lastTime } = batch;
   const isFirst = before === undefined || Date.parse(firstTime) < Date.parse(before.first);
   const isLast = before === undefined || Date.parse(lastTime) > Date.parse(before.last);
+  const isCounted = isReplay && !isFirst && !isLast;
   return {
     source: before?.source ?? cut(events[0]?.source ?? "", SLACK_CARD_TEXT_MAX_CHARS),
-    total: (before?.total ?? 0) + batch.total,
-    counts: addCounts(before?.counts ?? [], batch.tallies),
+    total: (before?.total ?? 0) + (isCounted ? 0 : batch.total),
+    counts: addCounts(before?.counts ?? [], isCounted ? [] : batch.tallies),
     first: isFirst ? firstTime : before.first,
     last: isLast ? lastTime : before.last,
     samples: kept,
