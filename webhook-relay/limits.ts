@@ -118,8 +118,9 @@ export const SLACK_STORM_SAMPLES = 10;
 export const SLACK_INTERVAL_MS = 1000;
 /** Between two updates with one token, in intervals: Slack takes 50 a minute and a few more. */
 export const SLACK_UPDATE_FACTOR = 1.25;
-/** Longest wait for a turn during an attempt; past it the delivery goes back. */
+/** Longest wait for a turn during an attempt, in milliseconds and, where that is longer, in intervals; past it the delivery goes back. */
 export const SLACK_PACE_WAIT_MS = 5_000;
+export const SLACK_PACE_WAIT_INTERVALS = 2;
 /** Calls that one attempt can take: look, post or update, again as plain text, post anew, reply, again as plain text. */
 export const SLACK_CALLS_MAX = 6;
 /** Pause when Slack says "too many" and not until when. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../../lib/clock.ts";
-import { SLACK_INTERVAL_MS } from "../../limits.ts";
+import { SLACK_INTERVAL_MS, SLACK_PACE_WAIT_INTERVALS, SLACK_PACE_WAIT_MS } from "../../limits.ts";
 
 /**
  * Keeps calls apart that Slack limits together: those into one channel, and updates with one token. An interval begins
@@ -64,6 +64,11 @@ export class Pacers {
     this.#pacers.set(key, pacer);
     return pacer;
   }
+}
+
+/** Longest wait for a turn during an attempt, in milliseconds: a call waits at least for the one before it. Pure. */
+export function longestWaitMs(intervalMs: number): number {
+  return Math.max(SLACK_PACE_WAIT_MS, SLACK_PACE_WAIT_INTERVALS * intervalMs);
 }
 
 /**

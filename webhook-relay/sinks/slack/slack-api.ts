@@ -1,10 +1,5 @@
 import { parseRetryAfter } from "../../deliver/retry-after.ts";
-import {
-  SLACK_PACE_WAIT_MS,
-  SLACK_THROTTLE_PAUSE_MS,
-  SLACK_UPDATE_FACTOR,
-  USER_AGENT,
-} from "../../limits.ts";
+import { SLACK_THROTTLE_PAUSE_MS, SLACK_UPDATE_FACTOR, USER_AGENT } from "../../limits.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import { HttpFailure, type HttpAnswer, type HttpClient } from "../../net/http.ts";
 import type { RelayMetrics } from "../../metrics.ts";
@@ -13,7 +8,7 @@ import type { SubscriptionSecrets } from "../../subscriptions/subscription.ts";
 import { classifyAnswer, classifyFailure } from "../webhook/classify.ts";
 import type { Attempt, Outcome } from "../sink.ts";
 import { KNOWN_ERRORS } from "./errors.ts";
-import { takeTurn, type Pacer } from "./pacer.ts";
+import { longestWaitMs, takeTurn, type Pacer } from "./pacer.ts";
 
 /** How a call ended. */
 export type SlackAnswer =
@@ -74,7 +69,7 @@ export class SlackApi {
     try {
       const waitMs = await takeTurn(isUpdate ? [channelPacer, updatePacer] : [channelPacer], {
         clock,
-        maxMs: SLACK_PACE_WAIT_MS,
+        maxMs: longestWaitMs(intervalMs),
         signal,
       });
       if (waitMs > 0) return { kind: "not_yet", waitMs };

@@ -4,7 +4,6 @@ import {
   SLACK_CALLS_MAX,
   SLACK_INTERVAL_MS,
   SLACK_LOAD,
-  SLACK_PACE_WAIT_MS,
   SLACK_STORM_DIGEST,
   SLACK_STORM_UPDATE,
   SLACK_WEBHOOK_GROUP_MS,
@@ -15,7 +14,7 @@ import type { Sink, SinkFactory, SinkOptions } from "../sink.ts";
 import { BotApi, SLACK_API } from "./bot-api.ts";
 import { deliverAsBot, standsAlone } from "./bot-delivery.ts";
 import { deliverToHook } from "./hook-delivery.ts";
-import { Pacers } from "./pacer.ts";
+import { longestWaitMs, Pacers } from "./pacer.ts";
 import { SlackApi } from "./slack-api.ts";
 import { readStorm, rootKey, stormKey } from "./state.ts";
 import { StormGate } from "./storm-gate.ts";
@@ -68,7 +67,7 @@ function createSlackSink(options: SinkOptions<SlackSubscription>, pacers: Pacers
   return {
     // what comes while one is sent goes with the next
     concurrency: 1,
-    timeoutMs: (timeoutMs + SLACK_PACE_WAIT_MS) * SLACK_CALLS_MAX,
+    timeoutMs: (timeoutMs + longestWaitMs(intervalMs)) * SLACK_CALLS_MAX,
     get folding() {
       return { max: FOLD_MAX, load: SLACK_LOAD, grows: true, overflowAfter: gate.overflowAfter };
     },
