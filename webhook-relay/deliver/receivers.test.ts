@@ -179,6 +179,22 @@ test("a name that turns to a metadata address between two attempts is not dialle
   assert.deepEqual(asked, ["rebinding.test", "rebinding.test", "rebinding.test"]);
 });
 
+test("a name that nobody can look up is asked for once at a time, whoever waits for it", async (t) => {
+  const receiver = await startReceiver(t);
+  const asked: string[] = [];
+  const lookup: Lookup = (hostname) => void asked.push(hostname);
+  const lines = ["one", "two"].map(
+    (name) =>
+      `{name: ${name}, type: webhook, url: "http://slow.test:${receiver.port}/", secretFiles: key,
+        timeout: 1s, retry: {schedule: [0s, 10ms]}}`,
+  );
+  const network = { refusePrivate: false, alsoRefuse: [], lookup };
+  const rig = await startRig(t, { config: `subscriptions: [${lines.join(", ")}]`, network });
+  await rig.post(["a", "b"].map((id) => testEvent({ id })));
+  for (const id of [1, 2, 3, 4]) assert.equal((await ended(rig, id)).reason, "timeout");
+  assert.deepEqual(asked, ["slow.test"]);
+});
+
 test("429 is heeded in each form of Retry-After, and costs no attempt", async (t) => {
   const cases: readonly (readonly [value: string | undefined, pauseMs: number])[] = [
     ["120", 120_000],

@@ -32,7 +32,7 @@ export interface ConnectorOptions {
 }
 
 /**
- * Makes undici's `connect`: every dial looks the name up anew, and only addresses that the policy allows are dialled. The
+ * Makes undici's `connect`: no dial uses an answer that was there before it, and only addresses that the policy allows are dialled. The
  * address that is checked is the one that is used, so that no answer of a name server comes in between.
  */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
@@ -92,6 +92,7 @@ function refuse(what: string, why: string): HttpFailure {
   );
 }
 
-function lookupAll(hostname: string, callback: Parameters<Lookup>[1]): void {
+/** The system's {@link Lookup}. */
+export function lookupAll(hostname: string, callback: Parameters<Lookup>[1]): void {
   systemLookup(hostname, { all: true }, (error, addresses) => callback(error, addresses));
 }

@@ -3,10 +3,11 @@ import type { Logger } from "../../lib/log.ts";
 import type { MakeSink } from "../deliver/sink-holder.ts";
 import { HTTP_CONNECTIONS } from "../limits.ts";
 import { createAddressPolicy } from "../net/addresses.ts";
-import type { Lookup } from "../net/connect.ts";
+import { lookupAll, type Lookup } from "../net/connect.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import { createHttpClient } from "../net/http-client.ts";
 import type { HttpClient } from "../net/http.ts";
+import { shareLookups } from "../net/shared-lookup.ts";
 import type { Redactor } from "../redact.ts";
 import type { RelayStore } from "../store/store.ts";
 import type {
@@ -52,9 +53,11 @@ export function sinkTypes(factories: SinkFactories): readonly SubscriptionType[]
   return factories.slack === undefined ? ["webhook"] : ["webhook", "slack"];
 }
 
-/** Makes what makes a sink of the right kind for each subscription, with a client of its own. */
-export function createMakeSink(options: MakeSinkOptions): MakeSink {
-  const { factories } = options;
+/** Makes what makes a sink of the right kind for each subscription, with a client of its own. Look-ups are shared. */
+export function createMakeSink(given: MakeSinkOptions): MakeSink {
+  const { factories, network } = given;
+  const lookup = shareLookups(network.lookup ?? lookupAll);
+  const options = { ...given, network: { ...network, lookup } };
   return ({ subscription, secrets }) => {
     switch (subscription.type) {
       case "webhook":
