@@ -30,6 +30,7 @@ LABEL org.opencontainers.image.title="tote" \
   org.opencontainers.image.revision="${REVISION}" \
   org.opencontainers.image.source="${SOURCE}"
 ENV PATH=/usr/local/bin
+ENV UV_THREADPOOL_SIZE=64
 WORKDIR /
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tote"]

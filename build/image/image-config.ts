@@ -17,6 +17,12 @@ export interface ImageConfig {
  */
 export const NODE_OPTION = "--max-semi-space-size=8";
 
+/**
+ * Threads for what Node cannot wait for otherwise, such as look-ups of names, which may have half of them. Each that hangs
+ * holds one until it ends: of Node's own four, two receivers whose name server is slow would take all that there are.
+ */
+const THREADS = 64;
+
 /** Nobody in particular; the agent alone is started as root, by the chart. */
 export const NONROOT_ID = 65_532;
 
@@ -34,7 +40,7 @@ export function imageConfig(version: string, { revision, source }: ImageOrigin =
     user: `${NONROOT_ID}:${NONROOT_ID}`,
     workingDirectory: "/",
     entrypoint: [`/${TOTE_PATH}`],
-    environment: { PATH: "/usr/local/bin" },
+    environment: { PATH: "/usr/local/bin", UV_THREADPOOL_SIZE: String(THREADS) },
     labels: {
       "org.opencontainers.image.title": "tote",
       "org.opencontainers.image.description":

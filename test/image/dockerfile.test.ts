@@ -22,6 +22,11 @@ before(async () => {
   layers = await imageLayers(sources);
 });
 
+void test("names that nobody can look up leave threads for others", () => {
+  // libuv gives half of them to look-ups
+  assert.ok(Number(pairs(final, "ENV")["UV_THREADPOOL_SIZE"]) / 2 >= 32);
+});
+
 void test("the Dockerfile says of the image what npm run image says", async () => {
   const version = await toteVersion();
   // whoever says neither has both labels empty here, and not at all with npm run image
