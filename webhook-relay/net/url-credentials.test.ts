@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { splitCredentials } from "./url-credentials.ts";
+import { isEncoded, splitCredentials } from "./url-credentials.ts";
 
 test("credentials leave the URL and become a header", () => {
   for (const [url, rest, user, password] of [
@@ -23,5 +23,19 @@ test("credentials leave the URL and become a header", () => {
 test("a URL without credentials stays as it is, byte for byte", () => {
   for (const url of ["https://x.test", "http://x.test/a%zz?b", "no URL"]) {
     assert.deepEqual(splitCredentials(url), { url, username: "", password: "", authorization: "" });
+  }
+});
+
+test("a % in credentials that begins no code is told from one that does", () => {
+  for (const [credentials, expected] of [
+    ["", true],
+    ["me:p%2Fw@", true],
+    ["me:100%25@", true],
+    ["me:100%@", false],
+    ["100%:p@", false],
+    ["me:%zz@", false],
+    ["me:%ff@", false],
+  ] as const) {
+    assert.equal(isEncoded(`http://${credentials}x.test/`), expected, credentials);
   }
 });

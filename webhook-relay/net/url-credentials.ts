@@ -23,6 +23,18 @@ export function splitCredentials(url: string): SplitUrl {
   return { url: parsed.href, username, password, authorization };
 }
 
+/** Whether every "%" in the credentials of a URL begins a code, as clients of proxies want it. Pure. */
+export function isEncoded(url: string): boolean {
+  const { username, password } = new URL(url);
+  try {
+    decodeURIComponent(`${username}:${password}`);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
+
 /** A "%" that begins no code stands for itself. */
 function decode(text: string): string {
   try {

@@ -61,6 +61,11 @@ test("a file that cannot be used is named, and nothing of it is shown", async (t
       "Webhook-Id: CANARY",
       /line 1 sets Webhook-Id, which the relay sets/,
     ],
+    [
+      "url: 'http://x/', proxyFile: file",
+      "http://me:CANARY%@egress.test:3128",
+      /subscription a: proxyFile .*file: has credentials with a "%" that begins no code/,
+    ],
     ["url: 'http://x/', tls: {ca: file}", "CANARY", /subscription a: tls: the files cannot be used/],
   ];
   for (const [fields, text, expected] of cases) {

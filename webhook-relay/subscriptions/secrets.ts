@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey } from "node:crypto";
 import { describeError, InvalidValueError } from "../../lib/errors.ts";
 import { parseCertificates } from "../../lib/pem.ts";
 import type { ReadText } from "../files.ts";
-import { splitCredentials } from "../net/url-credentials.ts";
+import { isEncoded, splitCredentials } from "../net/url-credentials.ts";
 import { secretsOfUrl } from "../redact.ts";
 import { parseSigningKey } from "../sign.ts";
 import type { ResolvedSubscription, Subscription, SubscriptionSecrets } from "./subscription.ts";
@@ -75,7 +75,13 @@ async function readUrl(subscription: Subscription, read: Read, where: Where): Pr
 async function readProxy(subscription: Subscription, read: Read, where: Where): Promise<string> {
   const { proxy, proxyFile } = subscription;
   if (proxyFile === undefined) return proxy ?? "";
-  return checkUrl(await read("proxyFile", proxyFile), where("proxyFile", proxyFile));
+  const field = where("proxyFile", proxyFile);
+  const url = checkUrl(await read("proxyFile", proxyFile), field);
+  if (isEncoded(url)) return url;
+  throw new InvalidValueError(
+    field,
+    'has credentials with a "%" that begins no code, must be written as "%25"',
+  );
 }
 
 async function readToken(subscription: Subscription, read: Read, where: Where): Promise<string> {
