@@ -65,6 +65,23 @@ test("a growing group takes up what came since its last attempt, and one batch o
   );
 });
 
+test("what joins an older delivery has all its attempts and its whole time before it", async (t) => {
+  const store = openTestStore(t);
+  const request = { subscription: "one", limit: 4, folding: GROWING, now: 5000 };
+  await store.accept([received("a", ["one"], INCIDENT)], 1000);
+  const [first] = await store.lease(request);
+  assert.ok(first);
+  await store.endAttempt(endOf(first, "pending", { dueAt: 99_000, spent: 9, rejections: 2 }));
+  await store.accept([received("b", ["one"], INCIDENT)], 5000);
+  const [second] = await store.lease(request);
+  assert.ok(second);
+  assert.deepEqual([second.deliveryId, second.total], [first.deliveryId, 2]);
+  assert.deepEqual([second.spent, second.rejections, second.ageFrom], [0, 0, 5000]);
+  await store.endAttempt(endOf(second, "pending", { spent: 1, rejections: 1 }));
+  const [third] = await store.lease(request);
+  assert.deepEqual([third?.spent, third?.rejections, third?.ageFrom], [1, 1, 5000], "once only");
+});
+
 test("what may have arrived is known of a batch whatever leads it, until it is delivered", async (t) => {
   const store = openTestStore(t);
   const request = { subscription: "one", limit: 1, folding: GROWING, now: 1000 };

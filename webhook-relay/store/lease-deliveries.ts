@@ -109,6 +109,8 @@ function foldInto(statements: Statements, lead: number, others: readonly Row[]):
   const ids = JSON.stringify(others.map((other) => int(other, "id")));
   statements.adopt.run(lead, ids);
   statements.fold.run(lead, ids);
+  // what was never tried is not given up for what was tried before it: the least used and the youngest count
+  statements.renew.run({ lead, ids });
 }
 
 function readLease(row: Row, subscription: string): Lease {

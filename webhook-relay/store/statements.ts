@@ -69,6 +69,11 @@ const SQL = {
     WHERE state = 'pending' AND subscription = ? AND due_at <= ? AND id <> ? AND ${IS_NEW_GROUP} ORDER BY due_at, id LIMIT ?`,
   adopt: "UPDATE deliveries SET lead_id = ? WHERE lead_id IN (SELECT value FROM json_each(?))",
   fold: "UPDATE deliveries SET state = 'folded', lead_id = ? WHERE id IN (SELECT value FROM json_each(?))",
+  renew: `UPDATE deliveries SET spent = min(deliveries.spent, other.spent),
+      rejections = min(deliveries.rejections, other.rejections), age_from = max(deliveries.age_from, other.age_from)
+    FROM (SELECT min(spent) AS spent, min(rejections) AS rejections, max(age_from) AS age_from
+      FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids))) AS other
+    WHERE deliveries.id = :lead`,
   lease: `UPDATE deliveries SET state = 'delivering', fence = fence + 1,
       is_overflow = max(is_overflow, :overflow,
         coalesce((SELECT max(is_overflow) FROM deliveries AS member WHERE member.lead_id = deliveries.id), 0)),
