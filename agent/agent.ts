@@ -32,6 +32,7 @@ import { BlobImporter } from "./transfer/blob-importer.ts";
 import { BufferPool } from "./transfer/buffer-pool.ts";
 import { LocalBlobs } from "./transfer/local-blobs.ts";
 import { MetadataReader } from "./transfer/metadata-reader.ts";
+import { MetadataReplacer } from "./transfer/metadata-replacer.ts";
 import { openBlobStream } from "./transfer/blob-stream.ts";
 import { ExportSessions } from "./transfer/export-sessions.ts";
 import { ImageImporter } from "./transfer/image-importer.ts";
@@ -113,7 +114,8 @@ export function createAgent(options: AgentOptions): Agent {
     clock,
   });
   const fetcher = new BlobFetcher({ containerd, filler, locks, clock });
-  const metadata = new MetadataReader({ containerd, fetcher, locks, clock });
+  const replacer = new MetadataReplacer({ containerd, filler, clock });
+  const metadata = new MetadataReader({ containerd, fetcher, replacer, locks, clock });
   const unpacker = new Unpacker({ containerd, locks, clock, randomId: randomUUID });
   const imports = new ImportManager({
     containerd,

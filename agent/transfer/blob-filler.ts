@@ -17,6 +17,9 @@ export interface BlobFillerOptions {
   readonly clock: Clock;
 }
 
+/** Where the bytes go. */
+export type BlobSink = Pick<ContentWriter, "offset" | "write">;
+
 /** What has been written. */
 export interface Filled {
   /** of the whole blob, as its sources announced it */
@@ -35,7 +38,7 @@ class PeerError extends Error {
   override readonly name = "PeerError";
 }
 
-/** Reads blobs from sources into an open ingest, moving to the next source where one fails. */
+/** Reads blobs from sources into an open ingest or memory, moving to the next source where one fails. */
 export class BlobFiller {
   readonly #options: BlobFillerOptions;
 
@@ -49,7 +52,7 @@ export class BlobFiller {
    * @throws ImportError when no source is left; PartialBlobError; errors of containerd as they are
    */
   async fill(
-    writer: ContentWriter,
+    writer: BlobSink,
     blob: WantedBlob,
     context: FetchContext,
     mixSources: boolean,
@@ -79,7 +82,7 @@ export class BlobFiller {
   /** Answers the blob's size when it is whole. */
   async #readFrom(
     source: SourceRef,
-    writer: ContentWriter,
+    writer: BlobSink,
     blob: WantedBlob,
     context: FetchContext,
   ): Promise<number> {
@@ -115,7 +118,7 @@ export class BlobFiller {
     data: Uint8Array,
     size: number,
     source: SourceRef,
-    writer: ContentWriter,
+    writer: BlobSink,
     context: FetchContext,
   ): Promise<void> {
     if (writer.offset + data.length > size) {

@@ -100,5 +100,17 @@ export function createFetchRig(scripts: Readonly<Record<string, Script>>) {
     },
     onOpened: (offset) => seen.opened.push(offset),
   };
-  return { content, pool, asked, seen, fetcher, context, stop, elapsed: () => now };
+  return {
+    content,
+    containerd,
+    pool,
+    asked,
+    seen,
+    clock,
+    filler,
+    fetcher,
+    context,
+    stop,
+    elapsed: () => now,
+  };
 }

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import { loadImage } from "../harness/load-image.ts";
+import { assertUnchanged, stateOf } from "../harness/node-state.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
 import { HOST, proveImport, runnable } from "./moves.ts";
 
@@ -24,11 +25,15 @@ describe("content that went bad on the target under containerd's feet", () => {
     await writeFile(fileOf(digest), new Uint8Array(size), { flag: "r+" });
   }
 
-  async function imageOnBoth(title: string) {
+  async function removeFile(digest: string): Promise<void> {
+    await rm(fileOf(digest));
+  }
+
+  async function imageOn(nodes: readonly string[], title: string) {
     const layers = [{ files: { data: { size: 300_000, fill: "random" as const, seed: title } } }];
     const image = await runnable(title, { layers });
     const name = `${HOST}/${title.replaceAll(" ", "-")}:v1`;
-    for (const node of ["a", "b"]) await loadImage(rig.node(node).containerd, image, { names: [name] });
+    for (const node of nodes) await loadImage(rig.node(node).containerd, image, { names: [name] });
     return { image, name };
   }
 
@@ -39,7 +44,7 @@ describe("content that went bad on the target under containerd's feet", () => {
     await loadImage(rig.node("a").containerd, image, { names: [name] });
     const layer = image.layers[1];
     assert.ok(layer);
-    await rm(fileOf(layer.digest));
+    await removeFile(layer.digest);
     const result = await rig.import({ image, names: [name], target: "b" });
     assert.equal(Number(result.bytesTransferred), layer.size);
     await proveImport(rig, result, name, "damaged");
@@ -48,7 +53,7 @@ describe("content that went bad on the target under containerd's feet", () => {
   for (const part of ["descriptor", "config"] as const) {
     test(`a ${part === "config" ? part : "manifest"} of zeros is fetched again, and nothing else`, async () => {
       const title = `zeros in the ${part}`;
-      const { image, name } = await imageOnBoth(title);
+      const { image, name } = await imageOn(["a", "b"], title);
       await fillWithZeros(image[part].digest);
       const { incompleteMessage } = await rig.node("b").controller.resolveImage({ reference: name });
       assert.match(incompleteMessage, new RegExp(`${image[part].digest} is missing or damaged`));
@@ -59,7 +64,7 @@ describe("content that went bad on the target under containerd's feet", () => {
   }
 
   test("what cannot be fetched again is told with its digest, and stays", async () => {
-    const { image, name } = await imageOnBoth("no source");
+    const { image, name } = await imageOn(["a", "b"], "no source");
     const { digest } = image.descriptor;
     await fillWithZeros(digest);
     const failure = await rig.import({ image, names: [name], target: "b", sources: [] }).then(
@@ -73,8 +78,24 @@ describe("content that went bad on the target under containerd's feet", () => {
     await proveImport(rig, again, name, "no source");
   });
 
+  for (const part of ["descriptor", "config"] as const) {
+    for (const [damage, harm] of [["zeros", fillWithZeros] as const, ["no file", removeFile] as const]) {
+      const what = part === "config" ? part : "manifest";
+      test(`a ${what} with ${damage} that no source has keeps what hangs on it`, async () => {
+        const { image, name } = await imageOn(["b"], `${damage} for the only ${what}`);
+        const untouched = await stateOf(rig.node("b"));
+        await harm(image[part].digest);
+        await assert.rejects(
+          rig.import({ image, names: [name], target: "b" }),
+          new RegExp(`failed_precondition.*no source left for ${image[part].digest}`),
+        );
+        await assertUnchanged(rig.node("b"), untouched);
+      });
+    }
+  }
+
   test("bytes that another containerd namespace holds on to are told, not taken for good ones", async () => {
-    const { image, name } = await imageOnBoth("held elsewhere");
+    const { image, name } = await imageOn(["a", "b"], "held elsewhere");
     await loadImage(rig.node("b").containerd, image, { names: [name], namespace: "moby" });
     const { digest } = image.config;
     await fillWithZeros(digest);
