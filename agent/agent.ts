@@ -31,6 +31,7 @@ import { BlobFiller } from "./transfer/blob-filler.ts";
 import { BlobImporter } from "./transfer/blob-importer.ts";
 import { BufferPool } from "./transfer/buffer-pool.ts";
 import { LocalBlobs } from "./transfer/local-blobs.ts";
+import { LayerMender } from "./transfer/layer-mender.ts";
 import { MetadataReader } from "./transfer/metadata-reader.ts";
 import { MetadataReplacer } from "./transfer/metadata-replacer.ts";
 import { openBlobStream } from "./transfer/blob-stream.ts";
@@ -116,10 +117,11 @@ export function createAgent(options: AgentOptions): Agent {
   const fetcher = new BlobFetcher({ containerd, filler, locks, clock });
   const replacer = new MetadataReplacer({ containerd, filler, clock });
   const metadata = new MetadataReader({ containerd, fetcher, replacer, locks, clock });
+  const mender = new LayerMender({ containerd, fetcher, locks, clock });
   const unpacker = new Unpacker({ containerd, locks, clock, randomId: randomUUID });
   const imports = new ImportManager({
     containerd,
-    importer: new ImageImporter({ containerd, metadata, fetcher, unpacker, clock }),
+    importer: new ImageImporter({ containerd, metadata, fetcher, unpacker, mender, clock }),
     recorder: new ImageRecorder({ containerd, clock }),
     leases: new ImportLeases({ containerd, clock }),
     openBlob,

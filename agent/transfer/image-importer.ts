@@ -5,17 +5,18 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Containerd } from "../containerd/types.ts";
 import { configLabels, indexLabels, manifestLabels } from "../image/labels.ts";
 import { findMissingToRun } from "../image/presence.ts";
-import { resolveTree, totalBytes, type ImageTree } from "../image/tree.ts";
+import { resolveTree, totalBytes, type ImageTree, type Layer } from "../image/tree.ts";
 import { PARALLEL_LAYERS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import type { FetchContext } from "./fetch-context.ts";
 import { ImportError } from "./import-error.ts";
+import type { LayerMender } from "./layer-mender.ts";
 import type { ProgressTracker } from "./import-progress.ts";
 import type { MetadataReader } from "./metadata-reader.ts";
 import { outlastRestarts } from "./outlast.ts";
 import type { SourcePool } from "./source-pool.ts";
-import type { Unpacker, UnpackContext } from "./unpacker.ts";
+import { LayerError, type Unpacker, type UnpackContext } from "./unpacker.ts";
 
 /** One import's view of what it needs. */
 export interface TransferContext {
@@ -38,6 +39,7 @@ export class ImageImporter {
   readonly #metadata: MetadataReader;
   readonly #fetcher: BlobFetcher;
   readonly #unpacker: Unpacker;
+  readonly #mender: LayerMender;
   readonly #clock: Clock;
 
   constructor(options: {
@@ -45,12 +47,14 @@ export class ImageImporter {
     readonly metadata: MetadataReader;
     readonly fetcher: BlobFetcher;
     readonly unpacker: Unpacker;
+    readonly mender: LayerMender;
     readonly clock: Clock;
   }) {
     this.#containerd = options.containerd;
     this.#metadata = options.metadata;
     this.#fetcher = options.fetcher;
     this.#unpacker = options.unpacker;
+    this.#mender = options.mender;
     this.#clock = options.clock;
   }
 
@@ -117,9 +121,7 @@ export class ImageImporter {
       for (const [at, layer] of tree.layers.entries()) {
         if (at < first) continue;
         await orAbort(fetches[at]?.promise ?? Promise.resolve(), signal);
-        context.progress.layer(at, "unpacking");
-        await this.#unpacker.unpack(layer, tree.layers[at - 1], { ...unpack, signal });
-        context.progress.layer(at, "unpacked");
+        await this.#unpack(tree.layers, at, { ...unpack, signal }, fetchContext);
         // the next layer need not wait for that
         marks.push(guarded(this.#unpacker.mark(layer, signal)));
       }
@@ -129,6 +131,30 @@ export class ImageImporter {
     await Promise.all(marks);
     // the reason of the first failure, not of those it caused
     signal.throwIfAborted();
+  }
+
+  /** Unpacks layer `at`, once more if its blob turns out to have been damaged on this node. */
+  async #unpack(
+    layers: readonly Layer[],
+    at: number,
+    unpack: UnpackContext,
+    context: TransferContext,
+  ): Promise<void> {
+    const { progress } = context;
+    const layer = layers[at];
+    if (layer === undefined) return;
+    const begun = this.#clock.now();
+    progress.layer(at, "unpacking");
+    try {
+      await this.#unpacker.unpack(layer, layers[at - 1], unpack);
+    } catch (error) {
+      if (!(error instanceof LayerError)) throw error;
+      progress.layer(at, "fetching");
+      await this.#mender.mend(layer, { error, begun }, this.#fetchContext(layer.digest, context));
+      progress.layer(at, "unpacking");
+      await this.#unpacker.unpack(layer, layers[at - 1], unpack);
+    }
+    progress.layer(at, "unpacked");
   }
 
   #outlast<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {

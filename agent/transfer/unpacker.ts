@@ -25,6 +25,9 @@ export interface UnpackContext {
   readonly signal: AbortSignal;
 }
 
+/** A layer that does not unpack, or to something else than the image's config says. */
+export class LayerError extends ImportError {}
+
 /** Unpacks layers into snapshots, as containerd's own client does when it pulls. */
 export class Unpacker {
   readonly #containerd: UnpackerContainerd;
@@ -62,7 +65,8 @@ export class Unpacker {
   /**
    * Unpacks `layer`, which was not unpacked a moment ago, on top of `below`; its blob must be in the content store. When
    * somebody else has unpacked it since, theirs is taken.
-   * @throws ImportError data_loss when the layer unpacks to something else than the config says
+   * @throws LayerError data_loss when the layer unpacks to something else than the config says, failed_precondition when
+   * it does not unpack; errors of containerd that goes away or has no space as they are
    */
   async unpack(layer: Layer, below: Layer | undefined, context: UnpackContext): Promise<void> {
     const { signal } = context;
@@ -114,7 +118,7 @@ export class Unpacker {
           throw unpackError(layer, error);
         });
       if (applied.digest !== layer.diffId) {
-        throw new ImportError(
+        throw new LayerError(
           Code.DataLoss,
           `layer ${layer.digest} unpacks to ${applied.digest}, the image's config says ${layer.diffId}`,
           { retryable: false },
@@ -137,7 +141,7 @@ export class Unpacker {
 function unpackError(layer: Layer, error: unknown): unknown {
   if (isUnavailable(error) || isNoSpace(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new ImportError(Code.FailedPrecondition, `layer ${layer.digest} does not unpack: ${message}`, {
+  return new LayerError(Code.FailedPrecondition, `layer ${layer.digest} does not unpack: ${message}`, {
     retryable: false,
     cause: error,
   });

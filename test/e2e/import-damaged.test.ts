@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, truncate, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
+import { ImportFailureSchema } from "../../proto/gen/tote/agent/v1/agent_pb.ts";
 import { loadImage } from "../harness/load-image.ts";
 import { assertUnchanged, stateOf } from "../harness/node-state.ts";
 import { startSharedRig, type Rig } from "../harness/rig.ts";
@@ -29,9 +30,36 @@ describe("content that went bad on the target under containerd's feet", () => {
     await rm(fileOf(digest));
   }
 
+  async function cutShort(digest: string): Promise<void> {
+    const { size } = await stat(fileOf(digest));
+    await truncate(fileOf(digest), size / 2);
+  }
+
+  async function failureOf(work: Promise<unknown>): Promise<ConnectError> {
+    const error = await work.then(
+      () => undefined,
+      (reason: unknown) => ConnectError.from(reason),
+    );
+    assert.ok(error);
+    return error;
+  }
+
+  /** An image on b whose upper layer is there as a blob only. */
+  async function notUnpacked(title: string) {
+    const image = await runnable(title, { layers: [randomLayer(title)] });
+    const name = `${HOST}/${title.replaceAll(" ", "-")}:v1`;
+    await loadImage(rig.node("b").containerd, image, { names: [name], unpack: false });
+    const layer = image.layers[1];
+    assert.ok(layer);
+    return { image, name, layer };
+  }
+
+  const randomLayer = (seed: string) => ({
+    files: { data: { size: 300_000, fill: "random" as const, seed } },
+  });
+
   async function imageOn(nodes: readonly string[], title: string) {
-    const layers = [{ files: { data: { size: 300_000, fill: "random" as const, seed: title } } }];
-    const image = await runnable(title, { layers });
+    const image = await runnable(title, { layers: [randomLayer(title)] });
     const name = `${HOST}/${title.replaceAll(" ", "-")}:v1`;
     for (const node of nodes) await loadImage(rig.node(node).containerd, image, { names: [name] });
     return { image, name };
@@ -48,6 +76,36 @@ describe("content that went bad on the target under containerd's feet", () => {
     const result = await rig.import({ image, names: [name], target: "b" });
     assert.equal(Number(result.bytesTransferred), layer.size);
     await proveImport(rig, result, name, "damaged");
+  });
+
+  for (const [damage, harm] of [
+    ["overwritten with zeros", fillWithZeros] as const,
+    ["cut short", cutShort] as const,
+  ]) {
+    test(`a layer that was ${damage} is fetched again`, async () => {
+      const { image, name, layer } = await notUnpacked(damage);
+      await loadImage(rig.node("a").containerd, image, { names: [name] });
+      await harm(layer.digest);
+      const result = await rig.import({ image, names: [name], target: "b" });
+      assert.equal(Number(result.bytesTransferred), layer.size);
+      await proveImport(rig, result, name, damage, { fromBlobs: true });
+    });
+  }
+
+  test("a layer of zeros that no source has is told as damaged here, and is no longer taken for present", async () => {
+    const { image, name, layer } = await notUnpacked("zeros in the only layer");
+    await fillWithZeros(layer.digest);
+    const failure = await failureOf(rig.import({ image, names: [name], target: "b" }));
+    assert.match(
+      failure.rawMessage,
+      new RegExp(`layer ${layer.digest} was damaged on this node.*no source left`),
+    );
+    assert.equal(failure.findDetails(ImportFailureSchema)[0]?.retryable, true);
+    const { incompleteMessage } = await rig.node("b").controller.resolveImage({ reference: name });
+    assert.match(incompleteMessage, new RegExp(`LAYERS_MISSING: not on this node: ${layer.digest}`));
+    await loadImage(rig.node("a").containerd, image, { names: [name] });
+    const again = await rig.import({ image, names: [name], target: "b" });
+    await proveImport(rig, again, name, "zeros in the only layer");
   });
 
   for (const part of ["descriptor", "config"] as const) {
@@ -67,11 +125,8 @@ describe("content that went bad on the target under containerd's feet", () => {
     const { image, name } = await imageOn(["a", "b"], "no source");
     const { digest } = image.descriptor;
     await fillWithZeros(digest);
-    const failure = await rig.import({ image, names: [name], target: "b", sources: [] }).then(
-      () => undefined,
-      (error: unknown) => ConnectError.from(error),
-    );
-    assert.equal(failure?.code, Code.DataLoss);
+    const failure = await failureOf(rig.import({ image, names: [name], target: "b", sources: [] }));
+    assert.equal(failure.code, Code.DataLoss);
     assert.match(failure.rawMessage, new RegExp(`${digest} .*other bytes.* no sources were given`));
     assert.ok((await rig.node("b").ctr.content()).some((blob) => blob.digest === digest));
     const again = await rig.import({ image, names: [name], target: "b" });
