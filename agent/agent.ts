@@ -85,7 +85,9 @@ export function createAgent(options: AgentOptions): Agent {
     maxBytes: POOLED_MAX_BYTES,
     keep: POOLED_KEEP,
   });
-  const reader = new LocalBlobs({ containerd, root: config.containerdRoot, buffers });
+  const outgoingThrottle = throttle();
+  const { pieceBytes } = outgoingThrottle;
+  const reader = new LocalBlobs({ containerd, root: config.containerdRoot, buffers, pieceBytes });
   const images = new LocalImages({ containerd });
   const metrics = createAgentMetrics({
     registry,
@@ -93,7 +95,7 @@ export function createAgent(options: AgentOptions): Agent {
     activeTransfers: () => imports.active + sessions.streams,
   });
   const countSent = (bytes: number): void => metrics.countBytes("export", bytes);
-  const outgoing = { reader, sessions, throttle: throttle(), readFacts, countBytes: countSent };
+  const outgoing = { reader, sessions, throttle: outgoingThrottle, readFacts, countBytes: countSent };
   const blobExporter = new BlobExporter({ ...outgoing, containerd, clock });
   const imageExporter = new ImageExporter({ ...outgoing, images });
 

@@ -56,6 +56,15 @@ test("every flag has its twin in the environment", () => {
   assert.equal(result.config.maxBandwidth, 10 * 1024 * 1024);
 });
 
+test("a bandwidth that is too low for all streams is refused, and 0 is none", () => {
+  assert.equal(config("--insecure", "--max-bandwidth", "0").maxBandwidth, 0);
+  assert.equal(config("--insecure", "--max-bandwidth", "128Ki").maxBandwidth, 131_072);
+  assert.match(
+    refusal("--node-name", "a", "--insecure", "--max-bandwidth", "127Ki"),
+    /^--max-bandwidth: 130048 bytes per second are too few for 64 streams, must be at least 128Ki, or 0/,
+  );
+});
+
 test("a missing node name, an unknown flag and a bad port are told by name", () => {
   assert.match(refusal("--insecure"), /--node-name/);
   assert.match(refusal("--node-name", "a", "--insecure", "--grpc-prot", "1"), /--grpc-prot/);

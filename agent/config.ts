@@ -5,6 +5,7 @@ import type { ConfigResult, HostPort } from "../lib/flag-types.ts";
 import { defineFlags, parseFlags, type Environment } from "../lib/flags.ts";
 import { JSON_LOG_CHOICES, LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import type { TlsFiles } from "../lib/tls.ts";
+import { MAX_EXPORTS, MIN_BANDWIDTH } from "./limits.ts";
 
 /** The flags of `tote agent`. */
 export const AGENT_FLAGS = defineFlags({
@@ -50,7 +51,7 @@ export const AGENT_FLAGS = defineFlags({
   "max-bandwidth": {
     kind: "size",
     default: "0",
-    help: "bytes per second, in and out each; 0 means no limit",
+    help: "bytes per second, in and out each, at least 128Ki; 0 means no limit",
   },
   "orphan-grace": { kind: "duration", default: "2m", help: "how long an import goes on without a caller" },
   "shutdown-timeout": {
@@ -131,6 +132,11 @@ export function readAgentConfig(argv: readonly string[], env: Environment): Agen
     jsonLog,
     logLevel,
   } = values;
+  if (maxBandwidth > 0 && maxBandwidth < MIN_BANDWIDTH) {
+    return refuse(
+      `--max-bandwidth: ${maxBandwidth} bytes per second are too few for ${MAX_EXPORTS} streams, must be at least ${MIN_BANDWIDTH / 1024}Ki, or 0 for no limit`,
+    );
+  }
   return {
     kind: "config",
     config: {

@@ -24,6 +24,14 @@ export const MAX_SOURCES = 32;
 export const MAX_IMPORTS = 8;
 /** Blob and archive streams that run at the same time on one node. */
 export const MAX_EXPORTS = 64;
+/**
+ * Under a bandwidth limit pieces of streams are so small that MAX_EXPORTS of them take so long for one each: well within
+ * IDLE_TIMEOUT_MS, also with as many archives beside them. Less than MIN_BANDWIDTH bytes per second would make them
+ * smaller than MIN_PIECE_BYTES.
+ */
+export const PIECES_ROUND_MS = 8_000;
+export const MIN_PIECE_BYTES = 16 * 1024;
+export const MIN_BANDWIDTH = (MIN_PIECE_BYTES * MAX_EXPORTS * 1000) / PIECES_ROUND_MS;
 /** Images on one page of ListImages, by default and at most. */
 export const PAGE_DEFAULT = 100;
 export const PAGE_MAX = 1000;

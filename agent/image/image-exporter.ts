@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-import { MAX_EXPORTS, MESSAGE_BYTES } from "../limits.ts";
+import { MAX_EXPORTS } from "../limits.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import type { LocalBlobs } from "../transfer/local-blobs.ts";
 import type { ExportSessions } from "../transfer/export-sessions.ts";
@@ -10,7 +10,7 @@ import type { LocalImages } from "./local-images.ts";
 
 /** An open archive. */
 export interface OpenArchive {
-  /** the tar, in pieces of at most MESSAGE_BYTES */
+  /** the tar, in pieces of at most what the throttle takes at once */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** ends it; call it however reading ends */
   close(): void;
@@ -82,10 +82,11 @@ export class ImageExporter {
 
   /** Headers and padding are small: sent together with what follows them. */
   async *#gathered(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { pieceBytes } = this.#throttle;
     let pending: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of chunks) {
-      if (length + chunk.length > MESSAGE_BYTES && length > 0) {
+      if (length + chunk.length > pieceBytes && length > 0) {
         yield await this.#send(pending, length, signal);
         pending = [];
         length = 0;
