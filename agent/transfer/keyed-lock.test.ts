@@ -33,32 +33,9 @@ test("work on different keys runs at the same time", async () => {
   await first;
 });
 
-test("a waiter that leaves does not take the key from its holder", async () => {
-  const lock = new KeyedLock();
+/** Holds a key until told to let go, with one that waits for it until told to leave. */
+function held(lock: KeyedLock, log: string[]) {
   const gate = Promise.withResolvers<void>();
-  const log: string[] = [];
-  const holder = lock.run("k", never, async () => {
-    await gate.promise;
-    log.push("holder");
-  });
-  const stop = new AbortController();
-  const waiter = lock.run("k", stop.signal, () => Promise.resolve());
-  stop.abort(new Error("left"));
-  await assert.rejects(waiter, /left/);
-  assert.equal(lock.isHeld("k"), true);
-  const later = lock.run("k", never, async () => {
-    log.push("later");
-  });
-  gate.resolve();
-  await Promise.all([holder, later]);
-  assert.deepEqual(log, ["holder", "later"]);
-  assert.equal(lock.isHeld("k"), false);
-});
-
-test("a waiter whose signal fires leaves, and those behind it still wait for the holder", async () => {
-  const lock = new KeyedLock();
-  const gate = Promise.withResolvers<void>();
-  const log: string[] = [];
   const holder = lock.run("k", never, async () => {
     await gate.promise;
     log.push("holder");
@@ -67,12 +44,37 @@ test("a waiter whose signal fires leaves, and those behind it still wait for the
   const waiter = lock.run("k", stop.signal, async () => {
     log.push("waiter");
   });
-  const behind = lock.run("k", never, async () => {
-    log.push("behind");
-  });
-  stop.abort(new Error("left"));
-  await assert.rejects(waiter, /left/);
-  gate.resolve();
+  const next = (name: string) =>
+    lock.run("k", never, async () => {
+      log.push(name);
+    });
+  const leave = async (): Promise<void> => {
+    stop.abort(new Error("left"));
+    await assert.rejects(waiter, /left/);
+  };
+  return { holder, next, leave, letGo: () => gate.resolve() };
+}
+
+test("a waiter that leaves does not take the key from its holder", async () => {
+  const lock = new KeyedLock();
+  const log: string[] = [];
+  const { holder, next, leave, letGo } = held(lock, log);
+  await leave();
+  assert.equal(lock.isHeld("k"), true);
+  const later = next("later");
+  letGo();
+  await Promise.all([holder, later]);
+  assert.deepEqual(log, ["holder", "later"]);
+  assert.equal(lock.isHeld("k"), false);
+});
+
+test("a waiter whose signal fires leaves, and those behind it still wait for the holder", async () => {
+  const lock = new KeyedLock();
+  const log: string[] = [];
+  const { holder, next, leave, letGo } = held(lock, log);
+  const behind = next("behind");
+  await leave();
+  letGo();
   await Promise.all([holder, behind]);
   assert.deepEqual(log, ["holder", "behind"]);
 });
