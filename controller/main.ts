@@ -1,7 +1,7 @@
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 
-import { systemClock } from "../lib/clock.ts";
+import { keepAlive, systemClock } from "../lib/clock.ts";
 import { describeError } from "../lib/errors.ts";
 import type { Environment } from "../lib/flags.ts";
 import { startHealthServer, type HealthServer } from "../lib/health-server.ts";
@@ -104,8 +104,7 @@ async function run(
   logger.info("controller started", { version, server: connection.server });
   const ended = new AbortController();
   const reloading = reloader?.run(ended.signal);
-  // clocks and watches alone do not keep the process alive
-  const alive = setInterval(() => undefined, 60_000);
+  const letGo = keepAlive();
   const serving = { registry, logger: logger.child("webhook") };
   const { shutdownTimeoutMs } = config;
   const inTime = boundShutdown(stop, {
@@ -121,7 +120,7 @@ async function run(
     if (config.admission !== undefined) webhook = await serveWebhook(config.admission, serving, stop);
     await controller.run(stop);
   } finally {
-    clearInterval(alive);
+    letGo();
     ended.abort();
     await reloading;
     await webhook?.close();

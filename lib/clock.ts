@@ -1,4 +1,4 @@
-import { setTimeout } from "node:timers";
+import { setInterval, setTimeout } from "node:timers";
 
 /** Time as a service sees it; tests inject their own. */
 export interface Clock {
@@ -11,6 +11,15 @@ export interface Clock {
    * @throws the reason of `signal` when it fires first
    */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Keeps the process alive: sleeps of {@link systemClock}, idle connections and watches alone do not.
+ * @returns lets it end
+ */
+export function keepAlive(): () => void {
+  const timer = setInterval(() => undefined, 60_000);
+  return () => clearInterval(timer);
 }
 
 /** The clock of the machine. A sleep alone does not keep the process alive. */

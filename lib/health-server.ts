@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 import { describeError } from "./errors.ts";
 import type { HostPort } from "./flag-types.ts";
@@ -40,8 +41,13 @@ export interface HealthServer {
 /** Longest time that a client may take to send its request, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** Most connections at once: probes and a few scrapers. */
-const MAX_CONNECTIONS = 64;
+/** How often that is looked at; by itself Node does every 30 s. */
+const REQUEST_CHECK_MS = 1_000;
+
+/** Most connections at once that have no request: probes and a few scrapers. */
+const MAX_WAITING = 64;
+/** Most connections at once, with those whose request is being answered. */
+const MAX_CONNECTIONS = 2 * MAX_WAITING;
 
 /**
  * Serves `/metrics` (Prometheus text), `/healthz` (the process answers) and `/readyz` (503 with the reason while it
@@ -50,10 +56,15 @@ const MAX_CONNECTIONS = 64;
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+    },
     (request, response) => void answer(request, response, options),
   );
   server.maxConnections = MAX_CONNECTIONS;
+  boundWaiting(server);
   const { flag = "--metrics-addr" } = options;
   const { host, port } = await listen(server, options, { serves: "metrics and health", flag });
   return {
@@ -67,6 +78,23 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       await closed;
     },
   };
+}
+
+/** Lets go of the connection that has waited longest for a request when there are too many: a newcomer may be a probe. */
+function boundWaiting(server: Server): void {
+  const waiting = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    waiting.add(socket);
+    socket.once("close", () => waiting.delete(socket));
+    const [longest] = waiting;
+    if (waiting.size > MAX_WAITING) longest?.destroy();
+  });
+  server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+    waiting.delete(socket);
+    response.once("close", () => {
+      if (!socket.destroyed) waiting.add(socket);
+    });
+  });
 }
 
 async function answer(

@@ -3,7 +3,7 @@ import process from "node:process";
 
 import { Registry } from "prom-client";
 
-import { systemClock } from "../lib/clock.ts";
+import { keepAlive, systemClock } from "../lib/clock.ts";
 import { describeError } from "../lib/errors.ts";
 import type { Environment } from "../lib/flags.ts";
 import { startHealthServer } from "../lib/health-server.ts";
@@ -49,8 +49,8 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     now: () => Date.now(),
     write: (line) => void process.stdout.write(redactor.redact(line)),
   });
-  // sleeps do not keep the process, and while it ends there may be nothing else left that does
-  const alive = setInterval(() => undefined, 60_000);
+  // while it ends there may be nothing else left that keeps the process
+  const letGo = keepAlive();
   try {
     await run(config, logger, redactor, onShutdownSignal());
     logger.info("relay stopped");
@@ -59,7 +59,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     process.stderr.write(`tote webhook-relay: ${redactor.redact(describeError(error))}\n`);
     return 1;
   } finally {
-    clearInterval(alive);
+    letGo();
   }
 }
 

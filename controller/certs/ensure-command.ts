@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { CommandContext } from "../../lib/certs-command.ts";
-import { systemClock } from "../../lib/clock.ts";
+import { keepAlive, systemClock } from "../../lib/clock.ts";
 import { describeError } from "../../lib/errors.ts";
 import { formatHelp } from "../../lib/flag-help.ts";
 import { defineFlags, parseFlags, type Environment } from "../../lib/flags.ts";
@@ -72,6 +72,8 @@ export async function runEnsureCommand(
   const parties = certificates ? parsed.values.parties : [];
   const signal = onShutdownSignal();
   const say = (line: string): void => context.print(`${line}\n`);
+  // while it waits for an API server that has no time there is nothing else
+  const letGo = keepAlive();
   try {
     const namespace = parsed.values.namespace ?? (await ownNamespace());
     const { agentNamespace = namespace } = parsed.values;
@@ -100,6 +102,8 @@ export async function runEnsureCommand(
   } catch (error) {
     context.printError(`tote certs ${action}: ${describeError(error)}\n`);
     return 1;
+  } finally {
+    letGo();
   }
 }
 

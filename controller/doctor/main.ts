@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 
 import type { CommandContext } from "../../lib/certs-command.ts";
-import { systemClock } from "../../lib/clock.ts";
+import { keepAlive, systemClock } from "../../lib/clock.ts";
 import { describeError } from "../../lib/errors.ts";
 import type { Environment } from "../../lib/flags.ts";
 import type { Readiness } from "../../lib/health-server.ts";
@@ -42,8 +42,7 @@ export async function main(
     return 2;
   }
   const { config } = parsed;
-  // the system clock's sleeps alone do not keep the process alive
-  const alive = setInterval(() => undefined, 60_000);
+  const letGo = keepAlive();
   try {
     const signal = new AbortController().signal;
     const diagnosis = await withDeadline(systemClock, config.timeoutMs, signal, (inner) =>
@@ -56,7 +55,7 @@ export async function main(
     context.printError(`tote doctor: ${describeError(error)}\n`);
     return 1;
   } finally {
-    clearInterval(alive);
+    letGo();
   }
 }
 

@@ -5,6 +5,8 @@ export const REQUEST_MAX_BYTES = 6 << 20;
 
 /** Time for a whole request, in milliseconds; the API server waits for 2 s. */
 export const REQUEST_TIMEOUT_MS = 5_000;
+/** How often that is looked at, in milliseconds; by itself Node does every 30 s. */
+export const REQUEST_CHECK_MS = 1_000;
 
 /** Most connections at once: API servers keep a few. */
 export const MAX_CONNECTIONS = 128;

@@ -10,7 +10,13 @@ import { listen } from "../../lib/listen.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { TlsMaterial } from "../../lib/tls.ts";
 import { answerReview } from "./admission-review.ts";
-import { CLOSE_GRACE_MS, MAX_CONNECTIONS, REQUEST_MAX_BYTES, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import {
+  CLOSE_GRACE_MS,
+  MAX_CONNECTIONS,
+  REQUEST_CHECK_MS,
+  REQUEST_MAX_BYTES,
+  REQUEST_TIMEOUT_MS,
+} from "./limits.ts";
 
 /** What the server is made from. */
 export interface WebhookServerOptions extends HostPort {
@@ -69,6 +75,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
       minVersion: "TLSv1.2",
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
     },
     (request, response) => void handle(request, response),
   );

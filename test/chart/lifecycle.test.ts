@@ -17,9 +17,10 @@ void suite("what an installation makes first and an uninstallation leaves", () =
     const manifests = of("default");
     const hooks = (kind: string, name: string): unknown =>
       asObject(asObject(find(manifests, kind, name)["metadata"])["annotations"])["helm.sh/hook"];
-    assert.equal(hooks("Job", "tote-certs-hook"), "pre-install,pre-upgrade");
+    const before = "pre-install,pre-upgrade,pre-rollback";
+    assert.equal(hooks("Job", "tote-certs-hook"), before);
     for (const kind of ["ServiceAccount", "Role", "RoleBinding"]) {
-      assert.equal(hooks(kind, "tote-certs-hook"), "pre-install,pre-upgrade");
+      assert.equal(hooks(kind, "tote-certs-hook"), before);
       assert.equal(hooks(kind, "tote-certs-remove"), "post-delete");
     }
     assert.ok(!manifests.some(({ kind, name }) => kind === "ClusterRole" && name.includes("certs")));
