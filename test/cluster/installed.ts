@@ -76,16 +76,22 @@ export interface PlainInstallation {
   /** what `helm test --logs` has printed */
   readonly tested: string;
   readonly pods: Readonly<Record<"controller" | "agent" | "relay", number>>;
+  /** Secrets of certificates after `helm rollback`, before which that of agents was deleted */
+  readonly rolledBack: string;
 }
 
-/** Installs the chart as the README says, without a value, and has it tested. For `prepare` of installWithHelm. */
+/** Installs the chart as the README says, without a value, has it tested, and rolls it back to what it is. For `prepare` of installWithHelm. */
 export async function installPlainly(cluster: Cluster): Promise<PlainInstallation> {
   const release = await openRelease(cluster);
   const notes = await release.install({});
   const count = async (component: Component): Promise<number> =>
     (await installedPods(cluster, component)).filter(({ isReady }) => isReady).length;
   const [controller, agent, relay] = [await count("controller"), await count("agent"), await count("relay")];
-  return { notes, tested: await release.test(), pods: { controller, agent, relay } };
+  const tested = await release.test();
+  await cluster.kubectl(["delete", "secret", "tote-tls-agent", "--namespace", NAMESPACE]);
+  await release.rollback(1);
+  const { stdout } = await cluster.kubectl(["get", "secrets", "--namespace", NAMESPACE, "--output=name"]);
+  return { notes, tested, pods: { controller, agent, relay }, rolledBack: stdout };
 }
 
 /** Controllers, agents, the relay. */

@@ -19,6 +19,8 @@ export interface Release {
   install(values: object): Promise<string>;
   /** `helm upgrade` with all values given anew */
   upgrade(values: object): Promise<string>;
+  /** `helm rollback` to a revision */
+  rollback(revision: number): Promise<string>;
   /** `helm test --logs` */
   test(): Promise<string>;
   uninstall(): Promise<string>;
@@ -44,6 +46,7 @@ export async function openRelease({ kubeconfig }: Pick<Cluster, "kubeconfig">): 
   return {
     install: (values) => call(["install", RELEASE, CHART, "--create-namespace", "--wait"], values),
     upgrade: (values) => call(["upgrade", RELEASE, CHART, "--reset-values"], values),
+    rollback: (revision) => call(["rollback", RELEASE, String(revision)]),
     test: () => call(["test", RELEASE, "--logs"]),
     uninstall: () => call(["uninstall", RELEASE]),
     isInstalled: async () => (await call(["list", "--short"])).split("\n").includes(RELEASE),

@@ -20,8 +20,7 @@ const FIVE = [0, 1, 2, 3, 4] as const;
 describe("tote, installed with helm", () => {
   let cleanup: Cleanup;
   let installed: Installed;
-  /** what was in the cluster before */
-  let earlier: readonly string[];
+  let earlier: readonly string[]; // what was in the cluster before
   let plain: PlainInstallation;
   before(async () => {
     cleanup = createCleanup();
@@ -40,6 +39,7 @@ describe("tote, installed with helm", () => {
     assert.deepEqual(plain.pods, { controller: 2, agent: 3, relay: 0 });
     assert.match(plain.tested, /Phase: +Succeeded/);
     assert.match(plain.tested, /"ok": true/, "the log of the pod is printed");
+    assert.match(plain.rolledBack, /^secret\/tote-tls-agent$/m, "a rollback makes what is missing");
   });
 
   test("it says what it has installed, and nobody has asked for it yet", async () => {
