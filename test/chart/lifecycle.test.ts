@@ -17,10 +17,10 @@ void suite("what an installation makes first and an uninstallation leaves", () =
     const manifests = of("default");
     const hooks = (kind: string, name: string): unknown =>
       asObject(asObject(find(manifests, kind, name)["metadata"])["annotations"])["helm.sh/hook"];
-    const before = "pre-install,pre-upgrade,pre-rollback";
-    assert.equal(hooks("Job", "tote-certs-hook"), before);
+    const beforeAll = "pre-install,pre-upgrade,pre-rollback";
+    assert.equal(hooks("Job", "tote-certs-hook"), beforeAll);
     for (const kind of ["ServiceAccount", "Role", "RoleBinding"]) {
-      assert.equal(hooks(kind, "tote-certs-hook"), before);
+      assert.equal(hooks(kind, "tote-certs-hook"), beforeAll);
       assert.equal(hooks(kind, "tote-certs-remove"), "post-delete");
     }
     assert.ok(!manifests.some(({ kind, name }) => kind === "ClusterRole" && name.includes("certs")));
