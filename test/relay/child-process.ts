@@ -10,8 +10,7 @@ import type { ChildMessage, ChildOptions, ParentMessage } from "./relay-child-pr
 export interface RelayChild {
   readonly url: string;
   readonly pid: number;
-  /** undefined while it runs; milliseconds since 1970 when it has ended */
-  endedAt(): number | undefined;
+  hasEnded(): boolean;
   readonly ended: Promise<void>;
   send(message: ParentMessage): void;
   /** Asks for the next status; undefined when the child has ended. */
@@ -29,9 +28,9 @@ export async function startRelayChild(options: ChildOptions): Promise<RelayChild
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     env: { ...harnessConfig().inherited, NODE_COMPILE_CACHE: join(options.directory, "compiled") },
   });
-  let endedAt: number | undefined;
+  let hasEnded = false;
   const ended = once(child, "exit").then(() => {
-    endedAt = Date.now();
+    hasEnded = true;
   });
   const messages: ChildMessage[] = [];
   let heard = Promise.withResolvers<void>();
@@ -50,7 +49,7 @@ export async function startRelayChild(options: ChildOptions): Promise<RelayChild
       const at = messages.findIndex((message) => message.kind === kind);
       const [found] = at < 0 ? [] : messages.splice(at, 1);
       if (found !== undefined && isKind(found, kind)) return found;
-      if (endedAt !== undefined) return undefined;
+      if (hasEnded) return undefined;
       await Promise.race([heard.promise, ended]);
     }
   }
@@ -63,7 +62,7 @@ export async function startRelayChild(options: ChildOptions): Promise<RelayChild
   return {
     url: `http://127.0.0.1:${ready.port}`,
     pid: child.pid ?? 0,
-    endedAt: () => endedAt,
+    hasEnded: () => hasEnded,
     ended,
     send,
     async status() {

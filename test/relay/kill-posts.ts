@@ -29,7 +29,7 @@ export async function replay(child: RelayChild, incident: string): Promise<boole
 
 /** Posts until there is enough, or the relay is gone: single events and batches by turns. */
 export async function postSome(child: RelayChild, prefix: string, ledger: Ledger): Promise<void> {
-  for (let at = 0; at < EVENTS_PER_SEED / 3 && child.endedAt() === undefined;) {
+  for (let at = 0; at < EVENTS_PER_SEED / 3 && !child.hasEnded();) {
     const count = at % 4 === 0 ? 10 : 1;
     const ids = Array.from({ length: count }, (_, index) => `${prefix}-${at + index}`);
     await post(child, ids, prefix, ledger);

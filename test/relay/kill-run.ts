@@ -135,7 +135,7 @@ async function end(
   where: string,
   { directory, ledger }: Pick<Seed, "directory" | "ledger">,
 ): Promise<boolean> {
-  const hasEnded = child.endedAt() !== undefined;
+  const hasEnded = child.hasEnded();
   if (!hasEnded) await child.kill();
   await child.ended;
   // what it had sent comes to the receivers while the store is read
